@@ -1,1 +1,38 @@
-fn main() {}
+//! Project tasks, run as `cargo xtask TASK`: a module each, none of which links Burn, so that they start at once.
+
+mod bench;
+mod cargo;
+mod check;
+mod fixtures;
+mod licences;
+mod numbers;
+mod parity;
+mod process;
+mod python;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of the bit-burn project.
+#[derive(Parser)]
+#[command(name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Bench(bench::Arguments),
+    Check(check::Arguments),
+    Fixtures(fixtures::Arguments),
+    Parity(parity::Arguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::Bench(arguments) => bench::run(&arguments),
+        Task::Check(arguments) => check::run(&arguments),
+        Task::Fixtures(arguments) => fixtures::run(&arguments),
+        Task::Parity(arguments) => parity::run(&arguments),
+    }
+}

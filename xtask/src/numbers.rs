@@ -1,0 +1,49 @@
+//! Measured tables in `docs/numbers.md`, each between markers of its own, so that one task replaces only its own.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::cargo;
+
+/// Replaces the section of this name, or appends it.
+pub fn write_section(name: &str, table: &str) -> Result<()> {
+    let path = file();
+    let page = fs::read_to_string(&path).unwrap_or_else(|_| "# Numbers\n".to_owned());
+    fs::write(&path, with_section(&page, name, table))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    eprintln!("wrote the section `{name}` of docs/numbers.md");
+    Ok(())
+}
+
+fn file() -> PathBuf {
+    cargo::root().join("docs/numbers.md")
+}
+
+fn with_section(page: &str, name: &str, table: &str) -> String {
+    let (start, end) = (format!("<!-- begin {name} -->"), format!("<!-- end {name} -->"));
+    let section = format!("{start}\n{}\n{end}", table.trim());
+    let found = page
+        .find(&start)
+        .and_then(|from| page.find(&end).map(|to| (from, to + end.len())));
+    match found {
+        Some((from, to)) if from < to => format!("{}{section}{}", &page[..from], &page[to..]),
+        _ => format!("{}\n\n{section}\n", page.trim_end()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_section_is_appended_and_replaced_in_place_later() {
+        let page = with_section("# Numbers\n", "bench", "| 1 |");
+        let page = with_section(&page, "parity cpu", "| 2 |");
+        let page = with_section(&page, "bench", "| 3 |");
+        let wanted = "# Numbers\n\n<!-- begin bench -->\n| 3 |\n<!-- end bench -->\n\n\
+                      <!-- begin parity cpu -->\n| 2 |\n<!-- end parity cpu -->\n";
+        assert_eq!(page, wanted);
+    }
+}

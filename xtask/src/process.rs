@@ -1,0 +1,50 @@
+//! Starting other programs, with errors that say what was run.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// Runs a command to its end with our own input and output; an error unless it succeeds.
+pub fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {}", describe(command)))?;
+    if !status.success() {
+        bail!("{} ended with {status}", describe(command));
+    }
+    Ok(())
+}
+
+/// Runs a command and returns what it wrote to standard output; an error unless it succeeds.
+pub fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start {}", describe(command)))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "{} ended with {}:\n{}",
+            describe(command),
+            output.status,
+            said.trim()
+        );
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("{} did not write UTF-8", describe(command)))
+}
+
+/// Whether a program can be started at all.
+pub fn is_installed(program: &str) -> bool {
+    Command::new(program)
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+fn describe(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let line = words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ");
+    format!("`{line}`")
+}
