@@ -1,0 +1,276 @@
+//! The micro-kernel: a tile of at most `ROWS` pixels by one panel of output channels, kept in registers while
+//! the whole depth of the product runs through it, and written once.
+//!
+//! Packed inputs ("tiles") are `[depth / 16][rows][16]`, so that a tile is read front to back in whole cache lines;
+//! packed weights ("panels") are `[depth][panel width]`. The epilogue adds bias and shortcut, stores, and takes the
+//! tile's part of the GroupNorm statistics from the registers.
+
+use super::simd::{Kernel, Simd};
+
+/// Floats of depth in a row of a packed tile: one cache line.
+pub(super) const BLOCK: usize = 16;
+
+/// The widest panel of any instruction set.
+const WIDEST: usize = 32;
+/// The tallest micro-tile of any instruction set.
+const TALLEST: usize = 14;
+
+/// Floats a packed tile of `rows` rows and `depth` takes.
+pub(super) fn tile_len(rows: usize, depth: usize) -> usize {
+    rows * depth.next_multiple_of(BLOCK)
+}
+
+/// One micro-tile's work. Null pointers mean absence.
+#[derive(Clone, Copy)]
+pub(super) struct Tile {
+    /// Products summed for one output value.
+    pub(super) depth: usize,
+    /// Pixels, at most the instruction set's `ROWS`.
+    pub(super) rows: usize,
+    /// Output channels, at most the panel's width.
+    pub(super) columns: usize,
+    /// The packed tile.
+    pub(super) a: *const f32,
+    /// The packed panel.
+    pub(super) b: *const f32,
+    /// A panel's width of values to add to each row.
+    pub(super) bias: *const f32,
+    /// The output's first value; a row is `stride` floats after the one above.
+    pub(super) out: *mut f32,
+    /// Values to add, laid out as `out`; may be `out` itself.
+    pub(super) residual: *const f32,
+    /// Floats from one output row to the next.
+    pub(super) stride: usize,
+    /// Running mean of each channel in the panel; sums of squared deviations `moments_stride` floats after.
+    pub(super) moments: *mut f32,
+    /// Floats from the means to the sums of squared deviations.
+    pub(super) moments_stride: usize,
+    /// Rows already in the running moments; 0 starts them.
+    pub(super) seen: usize,
+    /// Weights to bring closer while this tile computes (its share of the next panel).
+    pub(super) next: *const f32,
+    /// Cache lines of `next`.
+    pub(super) next_lines: usize,
+}
+
+impl Kernel for Tile {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller vouches for the pointers over `rows` by `columns`; the partial tile only ever
+        // touches that many values of them and its own buffers beyond.
+        unsafe {
+            if self.columns == 2 * S::LANES {
+                self.whole::<S>()
+            } else {
+                self.partial::<S>()
+            }
+        }
+    }
+}
+
+impl Tile {
+    /// A tile whose panel is cut off by the last output channel: computed in a buffer of its own.
+    #[inline(always)]
+    unsafe fn partial<S: Simd>(self) {
+        let width = 2 * S::LANES;
+        let (mut out, mut residual, mut moments) = (
+            [0.0; TALLEST * WIDEST],
+            [0.0; TALLEST * WIDEST],
+            [0.0; 2 * WIDEST],
+        );
+        // SAFETY: rows ≤ TALLEST and columns < width ≤ WIDEST, so every copy stays inside the buffers.
+        unsafe {
+            for row in 0..self.rows {
+                if !self.residual.is_null() {
+                    let from = self.residual.add(row * self.stride);
+                    residual
+                        .as_mut_ptr()
+                        .add(row * width)
+                        .copy_from(from, self.columns);
+                }
+            }
+            if !self.moments.is_null() {
+                for half in 0..2 {
+                    let from = self.moments.add(half * self.moments_stride);
+                    moments
+                        .as_mut_ptr()
+                        .add(half * WIDEST)
+                        .copy_from(from, self.columns);
+                }
+            }
+            let inner = Tile {
+                columns: width,
+                out: out.as_mut_ptr(),
+                stride: width,
+                residual: if self.residual.is_null() {
+                    self.residual
+                } else {
+                    residual.as_ptr()
+                },
+                moments: if self.moments.is_null() {
+                    self.moments
+                } else {
+                    moments.as_mut_ptr()
+                },
+                moments_stride: WIDEST,
+                ..self
+            };
+            inner.whole::<S>();
+            for row in 0..self.rows {
+                self.out
+                    .add(row * self.stride)
+                    .copy_from(out.as_ptr().add(row * width), self.columns);
+            }
+            if !self.moments.is_null() {
+                for half in 0..2 {
+                    let to = self.moments.add(half * self.moments_stride);
+                    to.copy_from(moments.as_ptr().add(half * WIDEST), self.columns);
+                }
+            }
+        }
+    }
+
+    /// A tile with all of its panel's channels, by its number of rows.
+    #[inline(always)]
+    unsafe fn whole<S: Simd>(self) {
+        macro_rules! by_rows {
+            ($($rows:literal)*) => {
+                match self.rows {
+                    // SAFETY: `S` is in use already, so the processor has it.
+                    $($rows if $rows <= S::ROWS => unsafe { S::enter(Rows::<$rows>(self)) },)*
+                    rows => unreachable!("a micro-tile has 1 to {} rows, not {rows}", S::ROWS),
+                }
+            };
+        }
+        by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+    }
+}
+
+/// A whole tile of a number of rows that the compiler knows.
+struct Rows<const R: usize>(Tile);
+
+impl<const R: usize> Kernel for Rows<R> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: as `Tile::run`.
+        unsafe {
+            let mut sums = product::<S, R>(&self.0);
+            epilogue::<S, R>(&self.0, &mut sums);
+        }
+    }
+}
+
+/// The tile's sums over the depth.
+#[inline(always)]
+unsafe fn product<S: Simd, const R: usize>(tile: &Tile) -> [[S::V; 2]; R] {
+    let width = 2 * S::LANES;
+    let (mut a, mut b) = (tile.a, tile.b);
+    // SAFETY: `a` holds `depth` rounded up to blocks by `R`, `b` holds `depth` rows; prefetching never faults.
+    unsafe {
+        let mut sums = [[S::splat(0.0); 2]; R];
+        let mut step = |a: *const f32, b: *const f32| {
+            let columns = [S::load(b), S::load(b.add(S::LANES))];
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let value = S::splat(*a.add(row * BLOCK));
+                sums[0] = S::fma(value, columns[0], sums[0]);
+                sums[1] = S::fma(value, columns[1], sums[1]);
+            }
+        };
+        let blocks = tile.depth / BLOCK;
+        let mut next = tile.next;
+        let each = tile.next_lines.div_ceil(blocks.max(1));
+        for _ in 0..blocks {
+            for _ in 0..each {
+                S::prefetch(next);
+                next = next.wrapping_add(BLOCK);
+            }
+            for k in (0..BLOCK).step_by(4) {
+                step(a.add(k), b);
+                step(a.add(k + 1), b.add(width));
+                step(a.add(k + 2), b.add(2 * width));
+                step(a.add(k + 3), b.add(3 * width));
+                b = b.add(4 * width);
+            }
+            a = a.add(R * BLOCK);
+        }
+        for k in 0..tile.depth % BLOCK {
+            step(a.add(k), b.add(k * width));
+        }
+        sums
+    }
+}
+
+/// Adds bias and shortcut, stores, and updates the statistics.
+#[inline(always)]
+unsafe fn epilogue<S: Simd, const R: usize>(tile: &Tile, sums: &mut [[S::V; 2]; R]) {
+    // SAFETY: the caller vouches for `R` rows of a panel's width at every pointer that is not null.
+    unsafe {
+        if !tile.bias.is_null() {
+            for half in 0..2 {
+                let bias = S::load(tile.bias.add(half * S::LANES));
+                sums.iter_mut()
+                    .for_each(|row| row[half] = S::add(row[half], bias));
+            }
+        }
+        if !tile.residual.is_null() {
+            for (r, row) in sums.iter_mut().enumerate() {
+                let from = tile.residual.add(r * tile.stride);
+                row[0] = S::add(row[0], S::load(from));
+                row[1] = S::add(row[1], S::load(from.add(S::LANES)));
+            }
+        }
+        for (r, row) in sums.iter().enumerate() {
+            let to = tile.out.add(r * tile.stride);
+            S::store(to, row[0]);
+            S::store(to.add(S::LANES), row[1]);
+        }
+        if !tile.moments.is_null() {
+            for half in 0..2 {
+                let column: [S::V; R] = std::array::from_fn(|r| sums[r][half]);
+                let at = tile.moments.add(half * S::LANES);
+                add_moments::<S, R>(&column, at, tile.moments_stride, tile.seen);
+            }
+        }
+    }
+}
+
+/// Adds `R` values of each lane's channel to the running mean at `at` and sum of squared deviations at
+/// `at + stride`, which cover `seen` values so far (Chan, Golub & LeVeque 1979).
+///
+/// # Safety
+/// Both places hold `S::LANES` floats.
+#[inline(always)]
+pub(super) unsafe fn add_moments<S: Simd, const R: usize>(
+    values: &[S::V; R],
+    at: *mut f32,
+    stride: usize,
+    seen: usize,
+) {
+    // SAFETY: the caller vouches for the two places.
+    unsafe {
+        let mut sum = values[0];
+        for &value in &values[1..] {
+            sum = S::add(sum, value);
+        }
+        let mut mean = S::mul(sum, S::splat(1.0 / R as f32));
+        let mut squares = S::splat(0.0);
+        for &value in values {
+            let deviation = S::sub(value, mean);
+            squares = S::fma(deviation, deviation, squares);
+        }
+        if seen > 0 {
+            let (old_mean, old_squares) = (S::load(at), S::load(at.add(stride)));
+            let share = R as f32 / (seen + R) as f32;
+            let delta = S::sub(mean, old_mean);
+            mean = S::fma(delta, S::splat(share), old_mean);
+            let between = S::mul(S::mul(delta, delta), S::splat(share * seen as f32));
+            squares = S::add(S::add(squares, old_squares), between);
+        }
+        S::store(at, mean);
+        S::store(at.add(stride), squares);
+    }
+}

@@ -1,0 +1,62 @@
+//! Kernels for the processor: BiT's layers over channels-last `f32` buffers, without a framework.
+//!
+//! Activations lie as `[images, height, width, channels]` from the stem to the pooling. GroupNorm costs no pass of its
+//! own: whoever writes activations also returns their [`Moments`], [`Moments::group_norm`] makes an [`Affine`] (a scale
+//! and a shift a channel and image) of them, and whoever reads the activations applies it on the way
+//! ([`Activations::normalized`]). Weights are packed once ([`PreparedConv::new`]).
+//!
+//! | step | function |
+//! |---|---|
+//! | standardize a weight | [`standardize_weight`] |
+//! | convolution or linear layer | [`PreparedConv::forward`] |
+//! | the stem's pool, after padding with zeros | [`max_pool`] |
+//! | statistics of activations made elsewhere | [`moments`] |
+//! | normalization as a pass | [`normalize`] |
+//! | end of a post-activation block | [`add`] |
+//! | pooling before the head | [`global_average_pool`] |
+//! | change of layout | [`to_channels_last`], [`to_channels_first`] |
+//!
+//! A pre-activation block with a projection:
+//!
+//! ```text
+//! let norm1 = moments.group_norm(32, weight1, bias1, 1e-5, true);
+//! let input = Activations::new(&x, shape).normalized(&norm1);
+//! let shortcut = downsample.forward(input, Padding::default(), Residual::None, false);
+//! let h = conv1.forward(input, Padding::default(), Residual::None, true);
+//! let norm2 = h.moments.unwrap().group_norm(32, weight2, bias2, 1e-5, true);
+//! let h = conv2.forward(Activations::new(&h.data, h.shape).normalized(&norm2), Padding::same(1), Residual::None, true);
+//! let norm3 = h.moments.unwrap().group_norm(32, weight3, bias3, 1e-5, true);
+//! let h = Activations::new(&h.data, h.shape).normalized(&norm3);
+//! let out = conv3.forward(h, Padding::default(), Residual::Into(shortcut.data), true); // moments: the next norm1
+//! ```
+//!
+//! Work runs on rayon's current pool; a whole forward inside `rayon::scope` or `ThreadPool::install` saves waking a
+//! thread at each operation. [`Isa::active`] chooses the instruction set (see [`ISA_VARIABLE`]).
+
+mod affine;
+mod conv;
+mod gather;
+mod layout;
+mod micro;
+mod moments;
+mod pointwise;
+mod pool;
+mod product;
+mod scratch;
+mod shape;
+mod simd;
+mod weights;
+
+pub use affine::{Activations, Affine};
+pub use conv::{ConvOutput, PreparedConv, Residual};
+pub use layout::{to_channels_first, to_channels_last};
+pub use moments::{Moments, moments};
+pub use pointwise::{add, normalize};
+pub use pool::{global_average_pool, max_pool};
+pub use scratch::release_scratch;
+pub use shape::{Padding, Shape, Window};
+pub use simd::{ISA_VARIABLE, Isa};
+pub use weights::standardize_weight;
+
+#[cfg(test)]
+mod tests;
