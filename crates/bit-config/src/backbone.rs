@@ -6,7 +6,10 @@ use crate::error::ConfigError;
 ///
 /// Source: transformers' `BackboneConfigMixin`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BackboneOutputs(Option<Aligned>);
+pub struct BackboneOutputs(
+    /// `None` is the last stage, so that a default stays right when `depths` changes.
+    Option<Aligned>,
+);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Aligned {
@@ -60,7 +63,8 @@ impl BackboneOutputs {
                 Aligned { features, indices }
             }
         };
-        Ok(Self(Some(aligned)))
+        let last = [stages.len() as isize - 1];
+        Ok(Self((aligned.indices != last).then_some(aligned)))
     }
 
     /// The names of the maps, in the order of the stages.
@@ -158,4 +162,59 @@ fn has_duplicates<T: PartialEq>(items: &[T]) -> bool {
 fn python_list(items: &[String]) -> String {
     let quoted: Vec<String> = items.iter().map(|item| format!("'{item}'")).collect();
     format!("[{}]", quoted.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::config::BitConfig;
+
+    #[test]
+    fn features_and_indices_stay_aligned() {
+        let mut config = BitConfig::default();
+        assert_eq!(
+            (config.out_features(), config.out_indices()),
+            (vec!["stage4".into()], vec![4])
+        );
+        config.set_out_features(&["stem", "stage3"]).unwrap();
+        assert_eq!(config.out_indices(), [0, 3]);
+        config.set_out_indices(&[1, 2]).unwrap();
+        assert_eq!(config.out_features(), ["stage1", "stage2"]);
+    }
+
+    #[test]
+    fn negative_indices_are_kept() {
+        let mut config = BitConfig::default();
+        config.set_out_indices(&[-5, -1]).unwrap();
+        assert_eq!(
+            (config.out_features(), config.out_indices()),
+            (vec!["stem".into(), "stage4".into()], vec![-5, -1])
+        );
+        assert_eq!(BitConfig::from_json(&config.to_json()).unwrap(), config);
+    }
+
+    #[test]
+    fn default_follows_the_depths() {
+        let config = BitConfig {
+            depths: vec![1],
+            hidden_sizes: vec![256],
+            ..BitConfig::default()
+        };
+        assert_eq!(
+            (config.out_features(), config.out_indices()),
+            (vec!["stage1".into()], vec![1])
+        );
+    }
+
+    #[test]
+    fn index_before_the_first_stage_is_refused() {
+        let message = BitConfig::default()
+            .set_out_indices(&[-6])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.starts_with("out_indices must be valid indices for stage_names ['stem', "),
+            "{message}"
+        );
+    }
 }

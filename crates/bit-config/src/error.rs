@@ -99,11 +99,9 @@ pub enum ConfigError {
         /// Parameter prefix of the normalization.
         layer: String,
     },
-    /// The model would have more parameters than any machine can hold.
-    #[error("the model would have {found} parameters; at most {limit} are supported")]
+    /// The model would be larger than any machine can hold.
+    #[error("the model would have more than {limit} parameters")]
     TooManyParameters {
-        /// Parameters, or "more than 2^64".
-        found: String,
         /// Most parameters that are accepted.
         limit: u64,
     },

@@ -144,3 +144,183 @@ fn labels(fields: &mut Fields) -> Result<Labels, ConfigError> {
         (None, None) => Labels::default(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn read(rest: &str) -> BitConfig {
+        BitConfig::from_json(&format!(r#"{{"model_type": "bit"{rest}}}"#)).unwrap()
+    }
+
+    fn fault(rest: &str) -> String {
+        BitConfig::from_json(&format!(r#"{{"model_type": "bit"{rest}}}"#))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn a_bare_file_is_the_default() {
+        assert_eq!(read(""), BitConfig::default());
+        assert_eq!(
+            read(r#", "num_groups": null, "id2label": null, "out_indices": null"#),
+            BitConfig::default()
+        );
+    }
+
+    #[test]
+    fn another_model_is_named() {
+        let fault = |text| BitConfig::from_json(text).unwrap_err().to_string();
+        let rest = ": this is not a BiT configuration";
+        assert_eq!(
+            fault(r#"{"model_type": "vit"}"#),
+            format!(r#"model_type must be "bit", found "vit"{rest}"#)
+        );
+        assert_eq!(
+            fault("{}"),
+            format!(r#"model_type must be "bit", found none{rest}"#)
+        );
+    }
+
+    #[test]
+    fn label_ids_may_be_strings_or_numbers() {
+        let config = read(r#", "id2label": {"1": "dog", "0": "cat"}, "label2id": {"cat": "0", "dog": 1}"#);
+        assert_eq!(
+            (config.num_labels(), config.label(0), config.label(1)),
+            (2, "cat".into(), "dog".into())
+        );
+        assert_eq!(
+            (config.labels.id("dog"), config.labels.id("cow")),
+            (Some(1), None)
+        );
+    }
+
+    #[test]
+    fn a_repeated_name_belongs_to_its_last_id() {
+        let config = read(r#", "id2label": {"0": "crane", "1": "crane"}, "label2id": {"crane": 1}"#);
+        assert_eq!(config.labels.id("crane"), Some(1));
+        assert!(config.to_json().contains("\"crane\": 1"));
+    }
+
+    #[test]
+    fn num_labels_without_names_numbers_them() {
+        assert_eq!(read(r#", "num_labels": 5"#).label(4), "LABEL_4");
+        assert_eq!(read(r#", "num_labels": 0"#).num_labels(), 0);
+        assert_eq!(
+            read(r#", "num_labels": 3, "id2label": {"0": "a"}"#).labels,
+            Labels::numbered(3)
+        );
+    }
+
+    #[test]
+    fn changing_the_number_of_labels_drops_their_names() {
+        let config = BitConfig::default().with_labels(["cat", "dog"]);
+        assert_eq!(config.clone().with_num_labels(2), config);
+        assert_eq!(config.with_num_labels(3).label(1), "LABEL_1");
+    }
+
+    #[test]
+    fn label_maps_that_do_not_match_are_refused() {
+        let cases = [
+            (
+                r#""id2label": {"0": "a", "2": "b"}"#,
+                "id2label has the key \"2\"; its keys must be 0 to 1",
+            ),
+            (
+                r#""id2label": {"0": "a", "x": "b"}"#,
+                "id2label has the key \"x\"; its keys must be 0 to 1",
+            ),
+            (
+                r#""id2label": {"0": "a", " 0": "b"}"#,
+                "id2label has the key 0 twice",
+            ),
+            (
+                r#""id2label": {"0": 7}"#,
+                "`id2label.0` must be a string, found 7",
+            ),
+            (
+                r#""id2label": ["a"]"#,
+                "`id2label` must be an object, found [\"a\"]",
+            ),
+            (
+                r#""id2label": {"0": "a"}, "label2id": {"b": 0}"#,
+                "label2id maps \"b\" to 0, but id2label calls 0 \"a\"",
+            ),
+            (
+                r#""id2label": {"0": "a"}, "label2id": {"a": 1}"#,
+                "label2id maps \"a\" to 1, but id2label has 1 entries",
+            ),
+            (
+                r#""id2label": {"0": "a", "1": "b"}, "label2id": {"a": 0}"#,
+                "label2id lacks \"b\", which id2label has",
+            ),
+            (
+                r#""num_labels": 99999999999"#,
+                "num_labels is 99999999999; at most 1048576 labels are supported",
+            ),
+        ];
+        for (rest, message) in cases {
+            assert_eq!(fault(&format!(", {rest}")), message);
+        }
+    }
+
+    #[test]
+    fn older_and_newer_names_of_the_dtype_are_read() {
+        assert_eq!(
+            read(r#", "torch_dtype": "float16""#).dtype.as_deref(),
+            Some("float16")
+        );
+        let both = read(r#", "torch_dtype": "float16", "dtype": "bfloat16""#);
+        assert_eq!(both.dtype.as_deref(), Some("bfloat16"));
+        assert!(!both.to_json().contains("torch_dtype"));
+    }
+
+    #[test]
+    fn lower_case_padding_is_accepted() {
+        assert_eq!(
+            read(r#", "global_padding": "same""#).global_padding,
+            Some(crate::GlobalPadding::Same)
+        );
+    }
+
+    #[test]
+    fn unknown_keys_are_written_back() {
+        let config = read(r#", "architectures": ["BitModel"], "mine": {"b": 1, "a": [null]}"#);
+        assert_eq!(config.extra.len(), 2);
+        assert_eq!(BitConfig::from_json(&config.to_json()).unwrap(), config);
+    }
+
+    #[test]
+    fn wrong_types_name_the_field_and_the_value() {
+        let cases = [
+            (
+                r#""depths": [3, -4]"#,
+                "`depths` must be a list of whole numbers, 0 or more, found [3,-4]",
+            ),
+            (
+                r#""num_groups": 32.5"#,
+                "`num_groups` must be a whole number, 0 or more, found 32.5",
+            ),
+            (
+                r#""embedding_dynamic_padding": "yes""#,
+                "`embedding_dynamic_padding` must be true or false, found \"yes\"",
+            ),
+            (
+                r#""problem_type": "other""#,
+                "`problem_type` must be regression, single_label_classification or multi_label_classification, found other",
+            ),
+        ];
+        for (rest, message) in cases {
+            assert_eq!(fault(&format!(", {rest}")), message);
+        }
+        assert!(fault(r#", "num_groups": NaN"#).starts_with("not valid JSON: expected value at line 1"));
+    }
+
+    #[test]
+    fn the_file_is_named_in_its_faults() {
+        let path = std::path::Path::new("no/such/config.json");
+        let message = BitConfig::from_file(path).unwrap_err().to_string();
+        assert!(message.starts_with("no/such/config.json: "), "{message}");
+    }
+}

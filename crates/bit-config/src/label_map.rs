@@ -63,8 +63,8 @@ impl Labels {
     /// The name of output `id`; `LABEL_{id}` for one without a name.
     pub fn name(&self, id: usize) -> String {
         match &self.0 {
-            Names::Named(names) if id < names.len() => names[id].clone(),
-            _ => numbered_name(id),
+            Names::Named(names) => names.get(id).cloned().unwrap_or_else(|| numbered_name(id)),
+            Names::Numbered(_) => numbered_name(id),
         }
     }
 

@@ -52,11 +52,11 @@ pub struct ParameterSpec {
 }
 
 impl ParameterSpec {
-    /// Number of values, or `None` when it does not fit 64 bits.
-    pub fn count(&self) -> Option<u64> {
+    /// Number of values; saturates at `u64::MAX`.
+    pub fn count(&self) -> u64 {
         self.shape
             .iter()
-            .try_fold(1u64, |count, n| count.checked_mul(*n as u64))
+            .fold(1u64, |count, n| count.saturating_mul(*n as u64))
     }
 }
 
@@ -215,13 +215,9 @@ impl BitConfig {
 
     /// Number of values in all parameters, the classifier included; saturates at `u64::MAX`.
     pub fn parameter_count(&self) -> u64 {
-        self.checked_parameter_count().unwrap_or(u64::MAX)
-    }
-
-    pub(crate) fn checked_parameter_count(&self) -> Option<u64> {
         self.parameters()
             .iter()
-            .try_fold(0u64, |sum, p| sum.checked_add(p.count()?))
+            .fold(0u64, |sum, p| sum.saturating_add(p.count()))
     }
 }
 

@@ -5,6 +5,11 @@ use serde_json::{Map, Value, json};
 use crate::error::ConfigError;
 use crate::fields::{FromField, wrong};
 
+/// Most pixels of a side.
+const MAX_SIDE: usize = 1 << 16;
+/// Most pixels of an image.
+const MAX_AREA: usize = 1 << 27;
+
 /// A size in pixels. Source: transformers' `SizeDict` and `VALID_SIZE_DICT_KEYS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SizeDict {
@@ -52,8 +57,8 @@ impl SizeDict {
     }
 
     /// The key-value pairs in `preprocessor_config.json`.
-    pub fn entries(&self) -> Vec<(&'static str, usize)> {
-        match *self {
+    pub fn entries(self) -> Vec<(&'static str, usize)> {
+        match self {
             Self::HeightWidth { height, width } => vec![("height", height), ("width", width)],
             Self::ShortestEdge(edge) => vec![("shortest_edge", edge)],
             Self::ShortestLongest {
@@ -78,7 +83,30 @@ impl SizeDict {
         }
     }
 
-    pub(crate) fn to_value(&self) -> Value {
+    /// Refuses sizes of 0 and beyond any image.
+    pub(crate) fn validate(self, field: &str) -> Result<(), ConfigError> {
+        let fault = |field: String, expected: String, found: usize| {
+            Err(ConfigError::Field {
+                field,
+                expected,
+                found: found.to_string(),
+            })
+        };
+        let (mut area, is_area) = (1, matches!(self, Self::Pixels { .. }));
+        for (key, pixels) in self.entries() {
+            let most = if is_area { MAX_AREA } else { MAX_SIDE };
+            if !(1..=most).contains(&pixels) {
+                return fault(format!("{field}.{key}"), format!("between 1 and {most}"), pixels);
+            }
+            area *= if is_area { 1 } else { pixels };
+        }
+        match area > MAX_AREA {
+            true => fault(field.into(), format!("at most {MAX_AREA} pixels"), area),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn to_value(self) -> Value {
         self.entries()
             .into_iter()
             .map(|(key, size)| (key.to_owned(), json!(size)))

@@ -1,8 +1,9 @@
 //! What cannot work, found before any layer is built.
 
-use crate::config::{BitConfig, GlobalPadding, LayerType, ProblemType};
+use crate::config::{BitConfig, GlobalPadding, ProblemType};
 use crate::error::ConfigError;
 use crate::label_map::MAX_LABELS;
+use crate::plan::ParameterSpec;
 
 /// Most stages; published networks have 3 or 4.
 const MAX_STAGES: usize = 16;
@@ -27,14 +28,7 @@ impl BitConfig {
             return Err(ConfigError::SingleLabel);
         }
         self.backbone.check(&self.stage_names())?;
-        self.check_groups()?;
-        match self.checked_parameter_count() {
-            Some(count) if count <= MAX_PARAMETERS => Ok(()),
-            found => Err(ConfigError::TooManyParameters {
-                found: found.map_or("more than 2^64".into(), |count| count.to_string()),
-                limit: MAX_PARAMETERS,
-            }),
-        }
+        self.check_parameters()
     }
 
     /// Every number within limits, so that nothing derived from them can overflow.
@@ -73,27 +67,25 @@ impl BitConfig {
         Ok(())
     }
 
-    /// Every GroupNorm's channels must be a multiple of `num_groups`.
-    fn check_groups(&self) -> Result<(), ConfigError> {
-        let check = |channels: usize, layer: String| match channels % self.num_groups {
-            0 => Ok(()),
-            _ => Err(ConfigError::Groups {
-                groups: self.num_groups,
-                channels,
-                layer,
-            }),
-        };
-        let preactivation = self.layer_type == LayerType::Preactivation;
-        if !preactivation {
-            check(self.stem_channels(), "bit.embedder.norm".into())?;
-        }
-        for (i, stage) in self.stages().iter().enumerate() {
-            let prefix = format!("bit.encoder.stages.{i}.layers.0");
-            if preactivation {
-                check(stage.in_channels, format!("{prefix}.norm1"))?;
+    /// Every GroupNorm's channels are a multiple of `num_groups`, and all parameters together have a sane number.
+    fn check_parameters(&self) -> Result<(), ConfigError> {
+        let mut total = 0u64;
+        for parameter in self.parameters() {
+            total = total.saturating_add(parameter.count());
+            if total > MAX_PARAMETERS {
+                return Err(ConfigError::TooManyParameters {
+                    limit: MAX_PARAMETERS,
+                });
             }
-            check(stage.mid_channels, format!("{prefix}.norm2"))?;
-            check(stage.out_channels, format!("bit.encoder.stages.{i}"))?;
+            let ParameterSpec { name, shape } = parameter;
+            let norm = name.strip_suffix(".weight").filter(|_| shape.len() == 1);
+            if let Some(layer) = norm.filter(|_| !shape[0].is_multiple_of(self.num_groups)) {
+                return Err(ConfigError::Groups {
+                    groups: self.num_groups,
+                    channels: shape[0],
+                    layer: layer.to_owned(),
+                });
+            }
         }
         Ok(())
     }
@@ -109,4 +101,152 @@ fn in_range(field: &str, found: usize, least: usize, most: usize) -> Result<(), 
         expected,
         found: found.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::LayerType;
+    use crate::label_map::Labels;
+
+    fn fault(config: BitConfig) -> String {
+        config
+            .validate()
+            .expect_err("the configuration cannot work")
+            .to_string()
+    }
+
+    fn small() -> BitConfig {
+        BitConfig {
+            embedding_size: 16,
+            hidden_sizes: vec![32, 64],
+            depths: vec![1, 1],
+            num_groups: 8,
+            ..BitConfig::default()
+        }
+    }
+
+    #[test]
+    fn defaults_and_small_networks_are_valid() {
+        assert!(BitConfig::default().validate().is_ok());
+        assert!(small().validate().is_ok());
+        assert!(small().with_num_labels(0).validate().is_ok());
+    }
+
+    #[test]
+    fn groups_must_divide_every_norm() {
+        let stem = BitConfig {
+            embedding_size: 20,
+            ..small()
+        };
+        assert_eq!(
+            fault(stem.clone()),
+            "num_groups=8 does not divide the 20 channels of bit.encoder.stages.0.layers.0.norm1"
+        );
+        let bottleneck = BitConfig {
+            layer_type: LayerType::Bottleneck,
+            ..stem
+        };
+        assert_eq!(
+            fault(bottleneck),
+            "num_groups=8 does not divide the 20 channels of bit.embedder.norm"
+        );
+        let middle = BitConfig {
+            num_groups: 16,
+            ..small()
+        };
+        assert_eq!(
+            fault(middle),
+            "num_groups=16 does not divide the 8 channels of bit.encoder.stages.0.layers.0.norm2"
+        );
+    }
+
+    #[test]
+    fn valid_padding_is_refused_because_the_residual_does_not_fit() {
+        let config = BitConfig {
+            global_padding: Some(GlobalPadding::Valid),
+            ..small()
+        };
+        assert!(fault(config).starts_with("Padding strategy VALID not supported: "));
+    }
+
+    #[test]
+    fn one_label_cannot_be_a_single_label_classification() {
+        let config = BitConfig {
+            problem_type: Some(ProblemType::SingleLabelClassification),
+            labels: Labels::numbered(1),
+            ..small()
+        };
+        assert!(fault(config).starts_with("`problem_type=\"single_label_classification\"` requires"));
+    }
+
+    #[test]
+    fn impossible_sizes_are_named() {
+        type Change = fn(&mut BitConfig);
+        let cases: [(Change, &str); 12] = [
+            (
+                |c| c.depths = vec![1],
+                "hidden_sizes has 2 entries but depths has 1: both need one a stage",
+            ),
+            (
+                |c| (c.depths, c.hidden_sizes) = (vec![], vec![]),
+                "`the length of depths` must be between 1 and 16, found 0",
+            ),
+            (
+                |c| c.num_channels = 0,
+                "`num_channels` must be between 1 and 1048576, found 0",
+            ),
+            (
+                |c| c.embedding_size = usize::MAX,
+                "`embedding_size` must be between 1 and 1048576, found 18446744073709551615",
+            ),
+            (
+                |c| c.num_groups = 0,
+                "`num_groups` must be between 1 and 1048576, found 0",
+            ),
+            (
+                |c| c.width_factor = 0,
+                "`width_factor` must be between 1 and 1048576, found 0",
+            ),
+            (
+                |c| c.width_factor = 1 << 20,
+                "`hidden_sizes[0] * width_factor` must be between 1 and 1048576, found 33554432",
+            ),
+            (
+                |c| c.hidden_sizes[1] = 0,
+                "`hidden_sizes[1]` must be between 1 and 1048576, found 0",
+            ),
+            (
+                |c| c.depths[1] = 0,
+                "`depths[1]` must be between 1 and 1024, found 0",
+            ),
+            (
+                |c| c.depths[0] = usize::MAX,
+                "`depths[0]` must be between 1 and 1024, found 18446744073709551615",
+            ),
+            (
+                |c| c.drop_path_rate = f64::NAN,
+                "`drop_path_rate` must be at least 0 and below 1, found NaN",
+            ),
+            (
+                |c| c.hidden_sizes = vec![1 << 20, 1 << 20],
+                "the model would have more than 1099511627776 parameters",
+            ),
+        ];
+        for (change, message) in cases {
+            let mut config = small();
+            change(&mut config);
+            assert_eq!(fault(config), message);
+        }
+    }
+
+    #[test]
+    fn maps_of_a_stage_that_is_gone_are_refused() {
+        let mut config = small();
+        assert!(config.set_out_features(&["stem", "stage2"]).is_ok());
+        (config.depths, config.hidden_sizes) = (vec![1], vec![32]);
+        assert!(
+            fault(config).starts_with("out_features must be a subset of stage_names: ['stem', 'stage1']")
+        );
+    }
 }
