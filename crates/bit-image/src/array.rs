@@ -1,0 +1,165 @@
+//! Pixels as transformers' pipeline sees them after conversion: `[height, width, channels]` of some type.
+
+use bit_config::ChannelDimension;
+
+use crate::ImageError;
+use crate::input::{RawData, RawImage};
+use crate::processor::ProcessorKind;
+
+/// Interleaved pixels.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Array {
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    pub(crate) channels: usize,
+    pub(crate) values: Values,
+}
+
+/// Pixel values in the type that numpy or torch would hold them in.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Values {
+    U8(Vec<u8>),
+    U16(Vec<u16>),
+    /// Zero and one, from a black-and-white picture.
+    Bool(Vec<u8>),
+    F32(Vec<f32>),
+}
+
+impl Values {
+    /// The values as torch's and numpy's conversions to `float32` give them.
+    pub(crate) fn to_f32(&self) -> Vec<f32> {
+        match self {
+            Self::U8(values) | Self::Bool(values) => values.iter().map(|&value| value.into()).collect(),
+            Self::U16(values) => values.iter().map(|&value| value.into()).collect(),
+            Self::F32(values) => values.clone(),
+        }
+    }
+}
+
+impl Array {
+    /// Takes raw pixels; channels go last, and to RGB when `convert_rgb` is set.
+    pub(crate) fn from_raw(
+        raw: &RawImage<'_>,
+        format: Option<ChannelDimension>,
+        convert_rgb: bool,
+        kind: ProcessorKind,
+    ) -> Result<Self, ImageError> {
+        let shape = raw.shape;
+        let expected = shape
+            .iter()
+            .try_fold(1_usize, |product, &side| product.checked_mul(side));
+        let found = raw.data.len();
+        if expected != Some(found) || found == 0 {
+            let expected = expected.unwrap_or(usize::MAX);
+            return Err(ImageError::RawLength {
+                found,
+                expected,
+                shape,
+            });
+        }
+        let format = format.map_or_else(|| infer_format(shape), Ok)?;
+        let (height, width, channels) = match format {
+            ChannelDimension::First => (shape[1], shape[2], shape[0]),
+            ChannelDimension::Last => (shape[0], shape[1], shape[2]),
+        };
+        if channels > 4 {
+            let found = format!("expected 1 to 4 channels, found {channels} in an image of shape {shape:?}");
+            return Err(ImageError::Channels(found));
+        }
+        let values = match &raw.data {
+            RawData::U8(values) => Values::U8(interleave(values, format, channels)),
+            RawData::F32(values) => Values::F32(interleave(values, format, channels)),
+        };
+        let array = Self {
+            height,
+            width,
+            channels,
+            values,
+        };
+        if convert_rgb {
+            array.to_rgb(kind)
+        } else {
+            Ok(array)
+        }
+    }
+
+    /// One channel repeats, four are composited on white, in the arithmetic of numpy or torch.
+    fn to_rgb(self, kind: ProcessorKind) -> Result<Self, ImageError> {
+        let values = match (self.channels, self.values) {
+            (1, Values::U8(values)) => Values::U8(values.iter().flat_map(|&value| [value; 3]).collect()),
+            (1, Values::F32(values)) => Values::F32(values.iter().flat_map(|&value| [value; 3]).collect()),
+            (4, Values::U8(values)) => {
+                let blend = match kind {
+                    ProcessorKind::Pil => numpy_over_white,
+                    ProcessorKind::Torchvision => torch_over_white,
+                };
+                let pixel = |&[r, g, b, a]: &[u8; 4]| [r, g, b].map(|value| blend(value, a));
+                Values::U8(values.as_chunks::<4>().0.iter().flat_map(pixel).collect())
+            }
+            (4, Values::F32(values)) => {
+                check_range(&values, 1, "RGB")?;
+                let pixel = |&[r, g, b, a]: &[f32; 4]| [r, g, b].map(|value| a * value + (1.0 - a));
+                Values::F32(values.as_chunks::<4>().0.iter().flat_map(pixel).collect())
+            }
+            (channels, values) => {
+                return Ok(Self {
+                    channels,
+                    values,
+                    ..self
+                });
+            }
+        };
+        Ok(Self {
+            channels: 3,
+            values,
+            ..self
+        })
+    }
+}
+
+/// transformers' `infer_channel_dimension_format`: first when both ends would do.
+fn infer_format(shape: [usize; 3]) -> Result<ChannelDimension, ImageError> {
+    match [shape[0], shape[2]].map(|side| matches!(side, 1 | 3 | 4)) {
+        [true, _] => Ok(ChannelDimension::First),
+        [false, true] => Ok(ChannelDimension::Last),
+        [false, false] => Err(ImageError::ChannelDimension(shape)),
+    }
+}
+
+fn interleave<T: Copy>(values: &[T], format: ChannelDimension, channels: usize) -> Vec<T> {
+    if format == ChannelDimension::Last {
+        return values.to_vec();
+    }
+    let plane = values.len() / channels;
+    (0..plane)
+        .flat_map(|i| (0..channels).map(move |c| values[c * plane + i]))
+        .collect()
+}
+
+/// Fails unless all values lie in `0..=limit`.
+pub(crate) fn check_range(values: &[f32], limit: u8, target: &'static str) -> Result<(), ImageError> {
+    let low = values.iter().copied().fold(f32::INFINITY, f32::min);
+    let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let ordered = values.iter().all(|value| !value.is_nan());
+    if ordered && low >= 0.0 && high <= f32::from(limit) {
+        return Ok(());
+    }
+    Err(ImageError::ValueRange {
+        target,
+        limit,
+        low,
+        high,
+    })
+}
+
+fn numpy_over_white(value: u8, alpha: u8) -> u8 {
+    let alpha = f64::from(alpha) / 255.0;
+    (alpha * f64::from(value) + (1.0 - alpha) * 255.0).round_ties_even() as u8
+}
+
+/// torchvision scales to [0, 1] by multiplying and back with 255.999.
+fn torch_over_white(value: u8, alpha: u8) -> u8 {
+    const UNIT: f32 = (1.0 / 255.0) as f32;
+    let (value, alpha) = (f32::from(value) * UNIT, f32::from(alpha) * UNIT);
+    ((value * alpha + (1.0 - alpha)) * 255.999) as u8
+}

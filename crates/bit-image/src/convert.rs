@@ -1,0 +1,205 @@
+//! Pillow's mode conversions: any picture to RGB, or to the array that numpy makes of it.
+
+use image::metadata::Orientation;
+use image::{DynamicImage, RgbImage};
+
+use crate::ImageError;
+use crate::array::{Array, Values};
+use crate::picture::{Mode, Picture, Samples, Transparency};
+
+/// What becomes of transparency on the way to RGB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Alpha {
+    /// `image.convert("RGB")`: colours stay, alpha is dropped. What transformers does for paths.
+    Drop,
+    /// Composited on white. What transformers does for opened pictures.
+    OnWhite,
+}
+
+/// Converts a picture to interleaved RGB.
+pub(crate) fn to_rgb(picture: Picture, alpha: Alpha) -> Array {
+    let (height, width) = (picture.height, picture.width);
+    let on_white = alpha == Alpha::OnWhite;
+    let key = match picture.transparency {
+        Some(Transparency::Colour(key)) if on_white => Some(key),
+        _ => None,
+    };
+    let bytes = match picture.samples {
+        Samples::Words(words) => words.iter().flat_map(|&word| gray_word(word, key)).collect(),
+        Samples::Bytes(bytes) => match picture.mode {
+            Mode::P => {
+                let table = palette_table(&picture.palette, on_white);
+                bytes
+                    .iter()
+                    .flat_map(|&index| table[usize::from(index)])
+                    .collect()
+            }
+            Mode::Bilevel | Mode::L | Mode::I16 => {
+                // Pillow compares with the key's low byte only.
+                let key = key.map(|[gray, ..]| gray as u8);
+                bytes
+                    .iter()
+                    .flat_map(|&gray| [if Some(gray) == key { 255 } else { gray }; 3])
+                    .collect()
+            }
+            Mode::La => {
+                let gray = |&[gray, alpha]: &[u8; 2]| if on_white { over_white(gray, alpha) } else { gray };
+                bytes
+                    .as_chunks::<2>()
+                    .0
+                    .iter()
+                    .flat_map(|pixel| [gray(pixel); 3])
+                    .collect()
+            }
+            Mode::Rgba if on_white => {
+                let blend = |&[r, g, b, a]: &[u8; 4]| [r, g, b].map(|value| over_white(value, a));
+                bytes.as_chunks::<4>().0.iter().flat_map(blend).collect()
+            }
+            Mode::Rgba => bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .flat_map(|&[r, g, b, _]| [r, g, b])
+                .collect(),
+            Mode::Cmyk => bytes.as_chunks::<4>().0.iter().flat_map(cmyk_to_rgb).collect(),
+            Mode::Rgb => match key {
+                Some(key) => white_where(bytes, key.map(|value| value as u8)),
+                None => bytes,
+            },
+        },
+    };
+    Array {
+        height,
+        width,
+        channels: 3,
+        values: Values::U8(bytes),
+    }
+}
+
+/// Turns an RGB array upright.
+pub(crate) fn upright(rgb: Array, orientation: Orientation) -> Result<Array, ImageError> {
+    let (Values::U8(bytes), false) = (&rgb.values, orientation == Orientation::NoTransforms) else {
+        return Ok(rgb);
+    };
+    let image = RgbImage::from_raw(rgb.width as u32, rgb.height as u32, bytes.clone());
+    let mut image = DynamicImage::ImageRgb8(image.expect("invariant: three bytes a pixel"));
+    image.apply_orientation(orientation);
+    let (height, width) = (image.height() as usize, image.width() as usize);
+    Ok(Array {
+        height,
+        width,
+        channels: 3,
+        values: Values::U8(image.into_bytes()),
+    })
+}
+
+/// The array that `numpy.array(picture)` gives: palette indices stay indices, "1" becomes booleans.
+pub(crate) fn to_array(picture: Picture) -> Array {
+    let (height, width, channels) = (picture.height, picture.width, picture.mode.channels());
+    let values = match picture.samples {
+        Samples::Words(words) => Values::U16(words),
+        Samples::Bytes(bytes) if picture.mode == Mode::Bilevel => {
+            Values::Bool(bytes.into_iter().map(|value| u8::from(value != 0)).collect())
+        }
+        Samples::Bytes(bytes) => Values::U8(bytes),
+    };
+    Array {
+        height,
+        width,
+        channels,
+        values,
+    }
+}
+
+/// A 16-bit gray value is clipped, not divided.
+fn gray_word(word: u16, key: Option<[u16; 3]>) -> [u8; 3] {
+    match key {
+        Some([gray, ..]) if gray == word => [255; 3],
+        _ => [word.min(255) as u8; 3],
+    }
+}
+
+/// 256 colours: indices beyond the palette are opaque black.
+fn palette_table(palette: &[[u8; 4]], on_white: bool) -> [[u8; 3]; 256] {
+    let mut table = [[0; 3]; 256];
+    for (entry, &[r, g, b, a]) in table.iter_mut().zip(palette) {
+        *entry = if on_white {
+            [r, g, b].map(|value| over_white(value, a))
+        } else {
+            [r, g, b]
+        };
+    }
+    table
+}
+
+fn white_where(mut bytes: Vec<u8>, key: [u8; 3]) -> Vec<u8> {
+    for pixel in bytes.as_chunks_mut::<3>().0 {
+        if *pixel == key {
+            *pixel = [255; 3];
+        }
+    }
+    bytes
+}
+
+/// `Image.alpha_composite` on opaque white.
+fn over_white(value: u8, alpha: u8) -> u8 {
+    let coefficient = u32::from(alpha) * 128;
+    let sum = u32::from(value) * coefficient + 255 * (255 * 128 - coefficient) + (128 << 7);
+    ((((sum >> 8) + sum) >> 8) >> 7) as u8
+}
+
+fn cmyk_to_rgb(&[c, m, y, k]: &[u8; 4]) -> [u8; 3] {
+    let light = 255 - k;
+    [c, m, y].map(|ink| light.saturating_sub(mul_div_255(ink, light)))
+}
+
+/// Pillow's `MULDIV255`: a rounded product of two fractions of 255.
+pub(crate) fn mul_div_255(a: u8, b: u8) -> u8 {
+    let product = u32::from(a) * u32::from(b) + 128;
+    (((product >> 8) + product) >> 8) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compositing_rounds_the_exact_blend() {
+        for value in 0..=255_u8 {
+            for alpha in 0..=255_u8 {
+                let exact = f64::from(value) * f64::from(alpha) / 255.0 + 255.0 - f64::from(alpha);
+                assert_eq!(
+                    over_white(value, alpha),
+                    exact.round() as u8,
+                    "{value} at {alpha}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_index_beyond_the_palette_is_black() {
+        let mut picture = Picture::new(2, 1, Mode::P, Samples::Bytes(vec![0, 7]));
+        picture.palette = vec![[9, 8, 7, 255]];
+        assert_eq!(
+            to_rgb(picture, Alpha::Drop).values,
+            Values::U8(vec![9, 8, 7, 0, 0, 0])
+        );
+    }
+
+    #[test]
+    fn sixteen_bit_gray_is_clipped_not_divided() {
+        let picture = Picture::new(3, 1, Mode::I16, Samples::Words(vec![7, 255, 60_000]));
+        assert_eq!(
+            to_rgb(picture, Alpha::Drop).values,
+            Values::U8(vec![7, 7, 7, 255, 255, 255, 255, 255, 255])
+        );
+    }
+
+    #[test]
+    fn inks_of_cmyk_darken() {
+        assert_eq!(cmyk_to_rgb(&[0, 0, 0, 0]), [255; 3]);
+        assert_eq!(cmyk_to_rgb(&[0, 0, 0, 255]), [0; 3]);
+        assert_eq!(cmyk_to_rgb(&[255, 0, 128, 0]), [0, 255, 127]);
+    }
+}

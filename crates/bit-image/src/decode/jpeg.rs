@@ -1,0 +1,133 @@
+//! JPEG: libjpeg-turbo's arithmetic, which is Pillow's and torchvision's.
+
+use super::{Limits, exif};
+use crate::{ImageError, Picture};
+
+/// A decoder that is kept from image to image.
+#[derive(Debug, Default)]
+pub(crate) struct JpegDecoder {
+    #[cfg(feature = "jpeg-turbo")]
+    turbo: Option<turbojpeg::Decompressor>,
+}
+
+impl JpegDecoder {
+    /// Decodes to "L", "RGB" or "CMYK".
+    pub(crate) fn decode(
+        &mut self,
+        bytes: &[u8],
+        limits: &Limits,
+        pixels: Vec<u8>,
+    ) -> Result<Picture, ImageError> {
+        let mut picture = self.decode_pixels(bytes, limits, pixels)?;
+        picture.orientation = exif::jpeg_orientation(bytes);
+        Ok(picture)
+    }
+}
+
+#[cfg(feature = "jpeg-turbo")]
+mod turbo {
+    use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
+
+    use super::*;
+    use crate::picture::{Mode, Samples};
+
+    /// More scans than any encoder writes; each costs a pass over the whole picture.
+    const MAX_SCANS: u32 = 500;
+
+    /// libjpeg's warnings about data that it decodes all the same; Pillow ignores them too.
+    const HARMLESS: [&str; 7] = [
+        "Corrupt JPEG data",
+        "Inconsistent progression",
+        "Invalid SOS parameters",
+        "Unknown Adobe color transform",
+        "Warning: unknown JFIF",
+        "Application transferred too many",
+        "Invalid crop",
+    ];
+
+    impl JpegDecoder {
+        pub(super) fn decode_pixels(
+            &mut self,
+            bytes: &[u8],
+            limits: &Limits,
+            mut pixels: Vec<u8>,
+        ) -> Result<Picture, ImageError> {
+            let error = |error: turbojpeg::Error| ImageError::decode("JPEG", message(&error));
+            let turbo = match &mut self.turbo {
+                Some(turbo) => turbo,
+                none => none.insert(new_decompressor().map_err(error)?),
+            };
+            let header = turbo.read_header(bytes).map_err(error)?;
+            let (width, height) = limits.check(header.width as u64, header.height as u64)?;
+            let (mode, format) = match header.colorspace {
+                Colorspace::Gray => (Mode::L, PixelFormat::GRAY),
+                Colorspace::RGB | Colorspace::YCbCr => (Mode::Rgb, PixelFormat::RGB),
+                Colorspace::CMYK | Colorspace::YCCK => (Mode::Cmyk, PixelFormat::CMYK),
+            };
+            let pitch = width * format.size();
+            pixels.resize(height * pitch, 0);
+            let image = Image {
+                pixels: pixels.as_mut_slice(),
+                width,
+                pitch,
+                height,
+                format,
+            };
+            if let Err(error) = turbo.decompress(bytes, image) {
+                let message = message(&error);
+                if !HARMLESS.iter().any(|warning| message.starts_with(warning)) {
+                    let offset = message.starts_with("Premature end").then_some(bytes.len() as u64);
+                    return Err(ImageError::Decode {
+                        format: "JPEG",
+                        message,
+                        offset,
+                    });
+                }
+            }
+            if mode == Mode::Cmyk {
+                // Pillow assumes Adobe's inverted inks for every four-channel JPEG.
+                pixels.iter_mut().for_each(|value| *value = 255 - *value);
+            }
+            Ok(Picture::new(width, height, mode, Samples::Bytes(pixels)))
+        }
+    }
+
+    fn new_decompressor() -> turbojpeg::Result<Decompressor> {
+        let mut turbo = Decompressor::new()?;
+        turbo.set_scan_limit(MAX_SCANS)?;
+        Ok(turbo)
+    }
+
+    fn message(error: &turbojpeg::Error) -> String {
+        match error {
+            turbojpeg::Error::TurboJpegError(message) => message.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
+#[cfg(not(feature = "jpeg-turbo"))]
+mod rust {
+    use std::io::Cursor;
+
+    use image::codecs::jpeg::JpegDecoder as RustDecoder;
+    use image::{DynamicImage, ImageDecoder};
+
+    use super::*;
+
+    impl JpegDecoder {
+        pub(super) fn decode_pixels(
+            &mut self,
+            bytes: &[u8],
+            limits: &Limits,
+            _: Vec<u8>,
+        ) -> Result<Picture, ImageError> {
+            let error = |error| ImageError::decode("JPEG", error);
+            let decoder = RustDecoder::new(Cursor::new(bytes)).map_err(error)?;
+            let (width, height) = decoder.dimensions();
+            limits.check(width.into(), height.into())?;
+            let image = DynamicImage::from_decoder(decoder).map_err(error)?;
+            Ok(Picture::from(&image))
+        }
+    }
+}

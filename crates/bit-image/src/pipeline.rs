@@ -1,0 +1,306 @@
+//! One image from input to tensor: decode, RGB, resize and crop, then rescale and normalize.
+
+use bit_config::{ChannelDimension, Resample};
+
+use crate::ImageError;
+use crate::array::{Array, Values, check_range};
+use crate::convert::{self, Alpha};
+use crate::decode::{self, JpegDecoder, Limits};
+use crate::geometry::{self, Crop};
+use crate::input::ImageInput;
+use crate::options::Settings;
+use crate::picture::Picture;
+use crate::premultiply;
+use crate::processor::ProcessorKind;
+use crate::resize::{Filter, FloatPlane, Kernel, PassOrder, Plane, Resize, resize_f32};
+use crate::values::ValueMap;
+
+/// Buffers that one thread keeps from image to image.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    jpeg: JpegDecoder,
+    file: Vec<u8>,
+    pixels: Vec<u8>,
+    between: Vec<u8>,
+    resized: Vec<u8>,
+}
+
+/// Everything that is the same for all images of a call.
+#[derive(Debug, Clone)]
+pub(crate) struct Pipeline<'a> {
+    pub(crate) kind: ProcessorKind,
+    pub(crate) settings: &'a Settings,
+    pub(crate) limits: Limits,
+    pub(crate) pass_order: PassOrder,
+}
+
+/// An image after resize and crop, to be written as a tensor of shape `[channels, rows.side, columns.side]`.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// What was kept of the image, without the crop's zeros.
+    values: Values,
+    /// Bytes stand for fractions of 255.
+    unit: bool,
+    channels: usize,
+    rows: Crop,
+    columns: Crop,
+}
+
+impl Prepared {
+    /// Channels, height, width.
+    pub(crate) fn shape(&self) -> [usize; 3] {
+        [self.channels, self.rows.side, self.columns.side]
+    }
+}
+
+impl Pipeline<'_> {
+    /// Decodes, converts, resizes and crops.
+    pub(crate) fn prepare(
+        &self,
+        input: &ImageInput<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Prepared, ImageError> {
+        let array = self.array(input, scratch)?;
+        let size = (array.height, array.width);
+        let target = match &self.settings.resize {
+            Some((size_dict, _)) => geometry::resized(size_dict, size)?,
+            None => size,
+        };
+        let crop = |side, crop| match crop {
+            Some(crop) => Crop::center(side, crop, self.kind),
+            None => Crop::none(side),
+        };
+        let rows = crop(target.0, self.settings.crop.map(|(height, _)| height));
+        let columns = crop(target.1, self.settings.crop.map(|(_, width)| width));
+        geometry::check_result(rows.side, columns.side, &self.limits)?;
+        // A resize makes an intermediate image with the rows of one size and the columns of the other.
+        geometry::check_result(size.0.min(target.0), columns.window.len(), &self.limits)?;
+
+        let resize = Resize::new(size, target, (rows.window.clone(), columns.window.clone()));
+        let channels = array.channels;
+        let (values, unit) = self.resize(array, &resize, scratch)?;
+        Ok(Prepared {
+            values,
+            unit,
+            channels,
+            rows,
+            columns,
+        })
+    }
+
+    /// The pixels that transformers' `process_image` returns.
+    fn array(&self, input: &ImageInput<'_>, scratch: &mut Scratch) -> Result<Array, ImageError> {
+        let convert_rgb = self.settings.convert_rgb;
+        let opened = |picture: Picture| {
+            if convert_rgb {
+                convert::to_rgb(picture, Alpha::OnWhite)
+            } else {
+                convert::to_array(picture)
+            }
+        };
+        match input {
+            ImageInput::Path(path) => {
+                decode::read_file(path, &self.limits, &mut scratch.file)?;
+                let bytes = std::mem::take(&mut scratch.file);
+                let array = self.file(&bytes, scratch);
+                scratch.file = bytes;
+                array
+            }
+            ImageInput::Bytes(bytes) => self.file(bytes, scratch),
+            ImageInput::Dynamic(image) => Ok(opened(Picture::from(image.as_ref()))),
+            ImageInput::Picture(picture) => Ok(opened(picture.as_ref().clone())),
+            ImageInput::Raw(raw) => {
+                Array::from_raw(raw, self.settings.input_data_format, convert_rgb, self.kind)
+            }
+        }
+    }
+
+    /// transformers' `load_image`: upright and RGB, without alpha.
+    fn file(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Array, ImageError> {
+        let pixels = std::mem::take(&mut scratch.pixels);
+        let picture = decode::decode(bytes, &self.limits, &mut scratch.jpeg, pixels)?;
+        let orientation = picture.orientation;
+        convert::upright(convert::to_rgb(picture, Alpha::Drop), orientation)
+    }
+
+    /// Resizes to the window; true when bytes stand for fractions of 255.
+    fn resize(
+        &self,
+        array: Array,
+        resize: &Resize,
+        scratch: &mut Scratch,
+    ) -> Result<(Values, bool), ImageError> {
+        let filter = match &self.settings.resize {
+            Some((_, resample)) => self.kernel(*resample)?,
+            // Without a resize every kernel is a crop.
+            None => Kernel::PillowNearest,
+        };
+        let float = match (self.kind, &array.values) {
+            (_, Values::U8(_)) => false,
+            (ProcessorKind::Pil, Values::Bool(_)) => false,
+            (ProcessorKind::Pil, _) => self.settings.resize.is_none(),
+            (ProcessorKind::Torchvision, _) => true,
+        };
+        if float {
+            return Ok((resize_floats(&array, resize, filter), false));
+        }
+        let Array {
+            height,
+            width,
+            channels,
+            values,
+        } = array;
+        let (mut bytes, unit) = to_bytes(values)?;
+        let plane = |data| Plane {
+            data,
+            height,
+            width,
+            channels,
+        };
+        // Pillow multiplies colour with alpha before it averages; torch does not know alpha.
+        let premultiply = match filter {
+            Kernel::Pillow(..) => premultiply::applies(channels) && !resize.is_copy(),
+            _ => false,
+        };
+        if premultiply {
+            premultiply::multiply(&mut bytes, channels);
+        }
+        let mut out = std::mem::take(&mut scratch.resized);
+        resize.run(plane(&bytes), filter, &mut scratch.between, &mut out);
+        if premultiply {
+            premultiply::divide(&mut out, channels);
+        }
+        scratch.pixels = bytes;
+        Ok((Values::U8(out), unit))
+    }
+
+    fn kernel(&self, resample: Resample) -> Result<Kernel, ImageError> {
+        let filter = match resample {
+            Resample::Nearest => None,
+            Resample::Box => Some(Filter::Box),
+            Resample::Bilinear => Some(Filter::Bilinear),
+            Resample::Hamming => Some(Filter::Hamming),
+            Resample::Bicubic => Some(Filter::Bicubic),
+            Resample::Lanczos => Some(Filter::Lanczos),
+        };
+        match (self.kind, filter) {
+            (ProcessorKind::Pil, None) => Ok(Kernel::PillowNearest),
+            (ProcessorKind::Pil, Some(filter)) => Ok(Kernel::Pillow(filter, self.pass_order)),
+            (ProcessorKind::Torchvision, None) => Ok(Kernel::TorchNearestExact),
+            (ProcessorKind::Torchvision, Some(Filter::Box | Filter::Hamming)) => {
+                Err(ImageError::Argument(format!(
+                    "Interpolation mode {} is not implemented by torchvision: use nearest, bilinear, bicubic or \
+                     lanczos, or the Pillow processor",
+                    resample.name()
+                )))
+            }
+            (ProcessorKind::Torchvision, Some(filter)) => Ok(Kernel::Torch(filter)),
+        }
+    }
+
+    /// Rescales and normalizes into `out`, which has exactly the tensor's length.
+    pub(crate) fn write(&self, image: &Prepared, out: &mut [f32]) -> Result<(), ImageError> {
+        let map = ValueMap::new(self.settings, self.kind, image.channels)?;
+        match &image.values {
+            Values::U8(bytes) | Values::Bool(bytes) => {
+                let tables: Vec<_> = (0..image.channels).map(|c| map.table(c, image.unit)).collect();
+                self.fill(image, bytes, |byte, c| tables[c][usize::from(byte)], out);
+            }
+            Values::U16(words) => self.fill(image, words, |word, c| map.apply(word.into(), c), out),
+            Values::F32(floats) => self.fill(image, floats, |value, c| map.apply(value, c), out),
+        }
+        Ok(())
+    }
+
+    /// Places mapped values; the crop's zeros are mapped too.
+    fn fill<T: Copy + Default>(
+        &self,
+        image: &Prepared,
+        values: &[T],
+        map: impl Fn(T, usize) -> f32,
+        out: &mut [f32],
+    ) {
+        let (channels, width) = (image.channels, image.columns.side);
+        let (step, planes) = match self.settings.data_format {
+            ChannelDimension::First => (1, width * image.rows.side),
+            ChannelDimension::Last => (channels, 1),
+        };
+        let kept = image.columns.window.len();
+        let padded = kept < width || image.rows.window.len() < image.rows.side;
+        for c in 0..channels {
+            let out = &mut out[c * planes..];
+            if padded {
+                let zero = map(T::default(), c);
+                out.iter_mut()
+                    .step_by(step)
+                    .take(width * image.rows.side)
+                    .for_each(|value| *value = zero);
+            }
+            for (y, row) in values.chunks_exact((kept * channels).max(1)).enumerate() {
+                let start = ((image.rows.leading + y) * width + image.columns.leading) * step;
+                let out = out[start..].iter_mut().step_by(step);
+                let pixels = row[c..].iter().step_by(channels);
+                out.zip(pixels).for_each(|(out, &value)| *out = map(value, c));
+            }
+        }
+    }
+}
+
+impl Scratch {
+    /// Takes back the buffer of an image that has been written.
+    pub(crate) fn recycle(&mut self, image: Prepared) {
+        if let Values::U8(bytes) = image.values {
+            self.resized = bytes;
+        }
+    }
+}
+
+/// torch's resize of anything but bytes, and the crop of floats.
+fn resize_floats(array: &Array, resize: &Resize, kernel: Kernel) -> Values {
+    let floats = array.values.to_f32();
+    let plane = FloatPlane {
+        data: &floats,
+        width: array.width,
+        channels: array.channels,
+    };
+    let filter = match kernel {
+        Kernel::Torch(filter) => Some(filter),
+        _ => None,
+    };
+    let resized = resize_f32(resize, plane, filter);
+    if resize.is_copy() {
+        return Values::F32(resized);
+    }
+    // The result goes back to the type it came from: words are cut off, booleans are "not zero".
+    Values::F32(match array.values {
+        Values::U16(_) => resized.into_iter().map(|value| f32::from(value as u16)).collect(),
+        Values::Bool(_) => resized
+            .into_iter()
+            .map(|value| f32::from(u8::from(value != 0.0)))
+            .collect(),
+        _ => resized,
+    })
+}
+
+/// transformers' `to_pil_image`: values for an 8-bit picture, and whether they were fractions of 255.
+fn to_bytes(values: Values) -> Result<(Vec<u8>, bool), ImageError> {
+    let floats = match values {
+        Values::U8(bytes) | Values::Bool(bytes) => return Ok((bytes, false)),
+        other => other.to_f32(),
+    };
+    const TARGET: &str = "a PIL image";
+    let whole = |&value: &f32| {
+        let (value, whole) = (f64::from(value), f64::from(value.trunc()));
+        (value - whole).abs() <= 1e-8 + 1e-5 * whole.abs()
+    };
+    let unit = !floats.iter().all(whole);
+    check_range(&floats, if unit { 1 } else { 255 }, TARGET)?;
+    let byte = |value: f32| {
+        if unit {
+            (f64::from(value) * 255.0) as f32 as u8
+        } else {
+            value as u8
+        }
+    };
+    Ok((floats.into_iter().map(byte).collect(), unit))
+}

@@ -1,0 +1,329 @@
+//! The two image processors.
+
+use std::sync::{Mutex, PoisonError};
+
+use bit_config::{ChannelDimension, ImageProcessorConfig};
+use rayon::prelude::*;
+
+use crate::decode::Limits;
+use crate::input::ImageInput;
+use crate::options::{Padding, PreprocessOptions, Settings};
+use crate::pipeline::{Pipeline, Prepared, Scratch};
+use crate::resize::PassOrder;
+use crate::{ImageError, geometry};
+
+/// Whose arithmetic a processor follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProcessorKind {
+    /// Pillow and numpy, as transformers' `BitImageProcessorPil`.
+    Pil,
+    /// torch and torchvision, as transformers' `BitImageProcessor`.
+    Torchvision,
+}
+
+/// A batch ready for the network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PixelValues {
+    /// All values, row-major in the order of `layout`.
+    pub data: Vec<f32>,
+    /// `[batch, channels, height, width]`, whatever the layout.
+    pub shape: [usize; 4],
+    /// Whether `data` is ordered `[batch, channels, height, width]` or `[batch, height, width, channels]`.
+    pub layout: ChannelDimension,
+}
+
+/// One image ready for the network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageValues {
+    /// All values, row-major in the order of `layout`.
+    pub data: Vec<f32>,
+    /// `[channels, height, width]`, whatever the layout.
+    pub shape: [usize; 3],
+    /// Whether `data` is ordered `[channels, height, width]` or `[height, width, channels]`.
+    pub layout: ChannelDimension,
+}
+
+/// An image processor whose arithmetic is chosen at run time.
+///
+/// It can be shared between threads; each call borrows a set of buffers that is kept for the next one.
+#[derive(Debug)]
+pub struct Processor {
+    kind: ProcessorKind,
+    config: ImageProcessorConfig,
+    limits: Limits,
+    pass_order: PassOrder,
+    scratch: Mutex<Vec<Scratch>>,
+}
+
+impl Clone for Processor {
+    fn clone(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            scratch: Mutex::default(),
+            ..*self
+        }
+    }
+}
+
+impl Processor {
+    /// A processor with these settings.
+    ///
+    /// # Errors
+    /// [`ImageError::Argument`] with transformers' message when a step is switched on without what it needs.
+    pub fn new(kind: ProcessorKind, config: ImageProcessorConfig) -> Result<Self, ImageError> {
+        config.validate()?;
+        Settings::new(&config, &PreprocessOptions::default())?;
+        let (limits, pass_order) = (Limits::default(), PassOrder::default());
+        Ok(Self {
+            kind,
+            config,
+            limits,
+            pass_order,
+            scratch: Mutex::default(),
+        })
+    }
+
+    /// Replaces the limits against hostile files.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Replaces the pass order of Pillow's resize; the torchvision processor has only one.
+    pub fn with_pass_order(self, pass_order: PassOrder) -> Self {
+        Self { pass_order, ..self }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &ImageProcessorConfig {
+        &self.config
+    }
+
+    /// Whose arithmetic this processor follows.
+    pub fn kind(&self) -> ProcessorKind {
+        self.kind
+    }
+
+    /// The limits against hostile files.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Prepares a batch, its images in parallel on rayon's current pool.
+    ///
+    /// # Errors
+    /// [`ImageError::InImage`] that names the first image with a fault, [`ImageError::Ragged`] when the images end
+    /// with different shapes, [`ImageError::Argument`] for settings that do not go together.
+    pub fn preprocess(
+        &self,
+        images: &[ImageInput<'_>],
+        options: &PreprocessOptions,
+    ) -> Result<PixelValues, ImageError> {
+        let settings = Settings::new(&self.config, options)?;
+        let pipeline = self.pipeline(&settings);
+        let prepared = self.prepare_all(&pipeline, images)?;
+        let shapes: Vec<_> = prepared.iter().map(Prepared::shape).collect();
+        let [channels, height, width] = batch_shape(&shapes, &settings)?;
+        geometry::check_result(height, width, &self.limits)?;
+
+        let length = channels * height * width;
+        let mut data = vec![0.0; images.len() * length];
+        let slots = data.par_chunks_mut(length).zip(prepared).enumerate();
+        slots.try_for_each(|(index, (slot, image))| {
+            let written = write_padded(&pipeline, &image, [channels, height, width], slot);
+            self.give_back(image);
+            written.map_err(|error| error.in_image(images[index].name(index)))
+        })?;
+        let shape = [images.len(), channels, height, width];
+        Ok(PixelValues {
+            data,
+            shape,
+            layout: settings.data_format,
+        })
+    }
+
+    /// Prepares one image on the calling thread.
+    ///
+    /// # Errors
+    /// As [`preprocess`](Self::preprocess).
+    pub fn preprocess_one(
+        &self,
+        image: &ImageInput<'_>,
+        options: &PreprocessOptions,
+    ) -> Result<ImageValues, ImageError> {
+        let mut data = Vec::new();
+        let shape = self.preprocess_into(image, options, &mut data)?;
+        let layout = options
+            .data_format
+            .or(self.config.data_format)
+            .unwrap_or(ChannelDimension::First);
+        Ok(ImageValues { data, shape, layout })
+    }
+
+    /// Prepares one image on the calling thread into `out`, whose memory is reused, and returns its shape
+    /// `[channels, height, width]`.
+    ///
+    /// # Errors
+    /// As [`preprocess`](Self::preprocess).
+    pub fn preprocess_into(
+        &self,
+        image: &ImageInput<'_>,
+        options: &PreprocessOptions,
+        out: &mut Vec<f32>,
+    ) -> Result<[usize; 3], ImageError> {
+        let settings = Settings::new(&self.config, options)?;
+        let pipeline = self.pipeline(&settings);
+        let named = |error: ImageError| error.in_image(image.name(0));
+        let prepared = self
+            .with_scratch(|scratch| pipeline.prepare(image, scratch))
+            .map_err(named)?;
+        let shape = batch_shape(&[prepared.shape()], &settings)?;
+        geometry::check_result(shape[1], shape[2], &self.limits)?;
+        out.clear();
+        out.resize(shape.iter().product(), 0.0);
+        let written = write_padded(&pipeline, &prepared, shape, out).map_err(named);
+        self.give_back(prepared);
+        written.map(|()| shape)
+    }
+
+    fn pipeline<'a>(&self, settings: &'a Settings) -> Pipeline<'a> {
+        Pipeline {
+            kind: self.kind,
+            settings,
+            limits: self.limits,
+            pass_order: self.pass_order,
+        }
+    }
+
+    fn prepare_all(
+        &self,
+        pipeline: &Pipeline<'_>,
+        images: &[ImageInput<'_>],
+    ) -> Result<Vec<Prepared>, ImageError> {
+        if images.is_empty() {
+            return Err(ImageError::NoImages);
+        }
+        let prepare = |(index, image): (usize, &ImageInput<'_>)| {
+            let prepared = self.with_scratch(|scratch| pipeline.prepare(image, scratch));
+            prepared.map_err(|error| error.in_image(image.name(index)))
+        };
+        // Collected before the errors are looked at, so that the first image with a fault is always the one named.
+        let prepared: Vec<_> = images.par_iter().enumerate().map(prepare).collect();
+        prepared.into_iter().collect()
+    }
+
+    fn with_scratch<T>(&self, work: impl FnOnce(&mut Scratch) -> T) -> T {
+        let kept = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut scratch = kept.unwrap_or_default();
+        let result = work(&mut scratch);
+        self.scratch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(scratch);
+        result
+    }
+
+    fn give_back(&self, image: Prepared) {
+        if let Some(scratch) = self
+            .scratch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .last_mut()
+        {
+            scratch.recycle(image);
+        }
+    }
+}
+
+/// The shape that all images of a batch are padded to, or have.
+fn batch_shape(shapes: &[[usize; 3]], settings: &Settings) -> Result<[usize; 3], ImageError> {
+    let first = *shapes.first().ok_or(ImageError::NoImages)?;
+    let largest = |side: usize| shapes.iter().map(|shape| shape[side]).max().unwrap_or(0);
+    let padded = match settings.pad {
+        None => None,
+        Some(Padding::Batch) => Some((largest(1), largest(2))),
+        Some(Padding::To(height, width)) => Some((height, width)),
+    };
+    let common = padded.map_or(first, |(height, width)| [first[0], height, width]);
+    for (index, &found) in shapes.iter().enumerate() {
+        if padded.is_some() && (found[1] > common[1] || found[2] > common[2]) {
+            return Err(ImageError::Argument(format!(
+                "Padding dimensions are negative. Please make sure that the `pad_size` is larger than the image \
+                 size. Got pad_size=({}, {}), image_size=({}, {}).",
+                common[1], common[2], found[1], found[2]
+            )));
+        }
+        if found[0] != first[0] || (padded.is_none() && found != first) {
+            return Err(ImageError::Ragged { first, index, found });
+        }
+    }
+    Ok(common)
+}
+
+/// Writes an image into the top left of a tensor of shape `shape`; the rest stays zero.
+fn write_padded(
+    pipeline: &Pipeline<'_>,
+    image: &Prepared,
+    shape: [usize; 3],
+    out: &mut [f32],
+) -> Result<(), ImageError> {
+    let [channels, height, width] = image.shape();
+    if [channels, height, width] == shape {
+        return pipeline.write(image, out);
+    }
+    let mut unpadded = vec![0.0; channels * height * width];
+    pipeline.write(image, &mut unpadded)?;
+    let (rows, long, short) = match pipeline.settings.data_format {
+        ChannelDimension::First => (channels * height, shape[2], width),
+        ChannelDimension::Last => (height, shape[2] * channels, width * channels),
+    };
+    for (row, values) in unpadded.chunks_exact(short).enumerate().take(rows) {
+        // With channels first, each channel starts a new plane of the padded height.
+        let row = row / height * shape[1] + row % height;
+        out[row * long..][..short].copy_from_slice(values);
+    }
+    Ok(())
+}
+
+macro_rules! named_processor {
+    ($(#[$doc:meta])* $name:ident, $kind:expr) => {
+        $(#[$doc])*
+        ///
+        /// All methods are those of [`Processor`], which it dereferences to.
+        #[derive(Debug, Clone)]
+        pub struct $name(Processor);
+
+        impl $name {
+            /// A processor with these settings.
+            ///
+            /// # Errors
+            /// As [`Processor::new`].
+            pub fn new(config: ImageProcessorConfig) -> Result<Self, ImageError> {
+                Processor::new($kind, config).map(Self)
+            }
+        }
+
+        impl std::ops::Deref for $name {
+            type Target = Processor;
+
+            fn deref(&self) -> &Processor {
+                &self.0
+            }
+        }
+
+        impl From<$name> for Processor {
+            fn from(processor: $name) -> Self {
+                processor.0
+            }
+        }
+    };
+}
+
+named_processor! {
+    /// transformers' `BitImageProcessorPil`: Pillow's resize, numpy's arithmetic.
+    BitImageProcessorPil, ProcessorKind::Pil
+}
+
+named_processor! {
+    /// transformers' `BitImageProcessor`: torchvision's antialiased uint8 resize, torch's arithmetic.
+    BitImageProcessor, ProcessorKind::Torchvision
+}

@@ -1,0 +1,124 @@
+//! torch's antialiased resize of `f32` pixels.
+//!
+//! torch computes each axis's weights in `f32` (with `f64` where C's promotion rules say so) and sums with fused
+//! multiply-add in tap order; both are copied here, so that float inputs agree bit for bit.
+
+use std::ops::Range;
+
+use super::weights::Axis;
+use super::{Filter, Resize, nearest};
+
+/// Interleaved `f32` pixels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FloatPlane<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) width: usize,
+    pub(crate) channels: usize,
+}
+
+/// Resizes `source` as torch does; no filter means nearest-exact.
+pub(crate) fn resize_f32(resize: &Resize, source: FloatPlane<'_>, filter: Option<Filter>) -> Vec<f32> {
+    let (rows, columns) = (&resize.rows, &resize.columns);
+    let Some(filter) = filter else {
+        let small = rows.output + columns.output <= 128;
+        return pick(
+            source,
+            &nearest::torch(rows, small),
+            &nearest::torch(columns, small),
+        );
+    };
+    let (columns, rows) = (axis_weights(columns, filter), axis_weights(rows, filter));
+    let between = horizontal(source, resize.rows.input, &columns);
+    vertical(&between, columns.len() * source.channels, &rows)
+}
+
+type AxisWeights = Vec<(usize, Vec<f32>)>;
+
+fn axis_weights(axis: &Axis, filter: Filter) -> AxisWeights {
+    if axis.is_copy() {
+        return axis.window.clone().map(|i| (i, vec![1.0])).collect();
+    }
+    axis.window
+        .clone()
+        .map(|i| output_weights(axis, filter, i))
+        .collect()
+}
+
+fn output_weights(axis: &Axis, filter: Filter, i: usize) -> (usize, Vec<f32>) {
+    let scale = axis.input as f32 / axis.output as f32;
+    let support = if scale >= 1.0 {
+        filter.support() as f32 * scale
+    } else {
+        filter.support() as f32
+    };
+    let center = (f64::from(scale) * (i as f64 + 0.5)) as f32;
+    let inverse = if scale >= 1.0 {
+        (1.0 / f64::from(scale)) as f32
+    } else {
+        1.0
+    };
+    let taps = taps(center, support, axis.input);
+    let mut weights: Vec<f32> = (0..taps.len())
+        .map(|j| {
+            let distance = f64::from((j + taps.start) as f32 - center) + 0.5;
+            weight(filter, (distance * f64::from(inverse)) as f32)
+        })
+        .collect();
+    let sum = weights.iter().fold(0.0, |sum: f32, weight| sum + weight);
+    if sum != 0.0 {
+        weights.iter_mut().for_each(|weight| *weight /= sum);
+    }
+    (taps.start, weights)
+}
+
+fn taps(center: f32, support: f32, input: usize) -> Range<usize> {
+    let first = (f64::from(center - support) + 0.5) as usize;
+    let end = ((f64::from(center + support) + 0.5) as usize).min(input);
+    first.min(end)..end
+}
+
+/// The filters as torch evaluates them in `f32`.
+fn weight(filter: Filter, x: f32) -> f32 {
+    filter.weight(f64::from(x)) as f32
+}
+
+fn sum_taps(values: impl Iterator<Item = f32>, weights: &[f32]) -> f32 {
+    let mut pairs = values.zip(weights);
+    let first = pairs.next().map_or(0.0, |(value, &weight)| value * weight);
+    pairs.fold(first, |sum, (value, &weight)| value.mul_add(weight, sum))
+}
+
+fn horizontal(source: FloatPlane<'_>, height: usize, weights: &AxisWeights) -> Vec<f32> {
+    let channels = source.channels;
+    let mut out = Vec::with_capacity(height * weights.len() * channels);
+    for row in source.data.chunks_exact(source.width * channels) {
+        for (first, weights) in weights {
+            for c in 0..channels {
+                let values = row[first * channels + c..].iter().step_by(channels).copied();
+                out.push(sum_taps(values, weights));
+            }
+        }
+    }
+    out
+}
+
+fn vertical(source: &[f32], stride: usize, weights: &AxisWeights) -> Vec<f32> {
+    let mut out = Vec::with_capacity(weights.len() * stride);
+    for (first, weights) in weights {
+        for x in 0..stride {
+            let values = source[first * stride + x..].iter().step_by(stride).copied();
+            out.push(sum_taps(values, weights));
+        }
+    }
+    out
+}
+
+fn pick(source: FloatPlane<'_>, rows: &[usize], columns: &[usize]) -> Vec<f32> {
+    let (channels, stride) = (source.channels, source.width * source.channels);
+    let pixels = rows
+        .iter()
+        .flat_map(|y| columns.iter().map(move |x| y * stride + x * channels));
+    pixels
+        .flat_map(|at| source.data[at..at + channels].iter().copied())
+        .collect()
+}

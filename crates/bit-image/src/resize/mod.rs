@@ -1,0 +1,193 @@
+//! Resizing in Pillow's and torchvision's exact arithmetic, computing only the window that is kept.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `filter.rs` | the filters |
+//! | `weights.rs` | taps and fixed-point weights of an axis |
+//! | `passes.rs` | the two passes over 8-bit pixels |
+//! | `nearest.rs` | nearest-neighbour index rules |
+//! | `float.rs` | torch's `f32` resize |
+
+mod filter;
+mod float;
+mod nearest;
+mod passes;
+mod weights;
+
+use std::ops::Range;
+
+pub(crate) use filter::Filter;
+pub(crate) use float::{FloatPlane, resize_f32};
+pub(crate) use passes::Plane;
+use weights::{Axis, FixedPoint, Weights};
+
+/// A kernel with its rules for index and rounding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kernel {
+    /// Pillow's NEAREST.
+    PillowNearest,
+    /// torch's nearest-exact.
+    TorchNearestExact,
+    /// Pillow's convolution; the flag allows Pillow 13's vertical-first order.
+    Pillow(Filter, PassOrder),
+    /// torchvision's antialiased uint8 convolution.
+    Torch(Filter),
+}
+
+/// Which pass of Pillow's resize runs first; rounding between the passes makes it visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PassOrder {
+    /// Pillow 13: vertical first when that makes the intermediate picture much smaller.
+    #[default]
+    Pillow13,
+    /// Pillow 12 and older: always horizontal first.
+    Pillow12,
+}
+
+/// A resize of which only a window is wanted. Pairs are (height, width).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Resize {
+    pub(crate) rows: Axis,
+    pub(crate) columns: Axis,
+}
+
+impl Resize {
+    /// From `source` to `target`, keeping the window of the target with these rows and columns.
+    pub(crate) fn new(
+        source: (usize, usize),
+        target: (usize, usize),
+        window: (Range<usize>, Range<usize>),
+    ) -> Self {
+        let rows = Axis {
+            input: source.0,
+            output: target.0,
+            window: window.0,
+        };
+        Self {
+            rows,
+            columns: Axis {
+                input: source.1,
+                output: target.1,
+                window: window.1,
+            },
+        }
+    }
+
+    fn vertical_first(&self) -> bool {
+        let shrink = |axis: &Axis| axis.input as i64 - axis.output as i64;
+        shrink(&self.rows) > 0 && shrink(&self.rows) > 2 * shrink(&self.columns)
+    }
+
+    /// Resizes `source` into `out`, which holds the window's interleaved pixels afterwards.
+    pub(crate) fn run(&self, source: Plane<'_>, kernel: Kernel, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
+        match kernel {
+            Kernel::PillowNearest if self.is_copy() => self.crop(source, out),
+            Kernel::PillowNearest => {
+                pick(
+                    source,
+                    &nearest::pillow(&self.rows),
+                    &nearest::pillow(&self.columns),
+                    out,
+                );
+            }
+            Kernel::TorchNearestExact => {
+                let small = self.rows.output + self.columns.output <= 128;
+                let index = |axis| nearest::torch(axis, small);
+                pick(source, &index(&self.rows), &index(&self.columns), out);
+            }
+            Kernel::Pillow(filter, order) => {
+                let vertical_first = order == PassOrder::Pillow13 && self.vertical_first();
+                self.convolve(source, filter, FixedPoint::Pillow, vertical_first, scratch, out);
+            }
+            Kernel::Torch(filter) => self.convolve(source, filter, FixedPoint::Torch, false, scratch, out),
+        }
+    }
+
+    /// True when the whole resize is a crop.
+    pub(crate) fn is_copy(&self) -> bool {
+        self.rows.is_copy() && self.columns.is_copy()
+    }
+
+    fn crop(&self, source: Plane<'_>, out: &mut Vec<u8>) {
+        let columns = self.columns.window.start * source.channels..self.columns.window.end * source.channels;
+        out.clear();
+        self.rows
+            .window
+            .clone()
+            .for_each(|y| out.extend_from_slice(&source.row(y)[columns.clone()]));
+    }
+
+    fn convolve(
+        &self,
+        source: Plane<'_>,
+        filter: Filter,
+        arithmetic: FixedPoint,
+        vertical_first: bool,
+        scratch: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) {
+        let (rows, columns) = (&self.rows, &self.columns);
+        let weights = |axis: &Axis| Weights::new(axis, filter, arithmetic);
+        match (rows.is_copy(), columns.is_copy()) {
+            (true, true) => self.crop(source, out),
+            (true, false) => passes::horizontal(source, rows.window.clone(), &weights(columns), out),
+            (false, true) => {
+                let source = crop_columns(source, columns.window.clone(), scratch);
+                passes::vertical(source, 0, &weights(rows), out);
+            }
+            (false, false) if vertical_first => {
+                let (rows, columns) = (weights(rows), weights(columns));
+                let needed = columns.source();
+                let mut cropped = Vec::new();
+                let source = crop_columns(source, needed.clone(), &mut cropped);
+                passes::vertical(source, 0, &rows, scratch);
+                let height = rows.taps.len();
+                let between = Plane {
+                    data: scratch,
+                    height,
+                    ..source
+                };
+                passes::horizontal(between, 0..height, &columns.shifted(needed.start), out);
+            }
+            (false, false) => {
+                let (rows, columns) = (weights(rows), weights(columns));
+                let needed = rows.source();
+                passes::horizontal(source, needed.clone(), &columns, scratch);
+                let width = columns.taps.len();
+                let between = Plane {
+                    data: scratch,
+                    height: needed.len(),
+                    width,
+                    ..source
+                };
+                passes::vertical(between, needed.start, &rows, out);
+            }
+        }
+    }
+}
+
+/// The columns `range` of `source`, copied only when they are not all of it.
+fn crop_columns<'a>(source: Plane<'a>, range: Range<usize>, buffer: &'a mut Vec<u8>) -> Plane<'a> {
+    if range.len() == source.width {
+        return source;
+    }
+    let bytes = range.start * source.channels..range.end * source.channels;
+    buffer.clear();
+    (0..source.height).for_each(|y| buffer.extend_from_slice(&source.row(y)[bytes.clone()]));
+    Plane {
+        data: buffer,
+        width: range.len(),
+        ..source
+    }
+}
+
+/// Copies the pixel at each pair of row and column index.
+fn pick(source: Plane<'_>, rows: &[usize], columns: &[usize], out: &mut Vec<u8>) {
+    out.clear();
+    for &y in rows {
+        let row = source.row(y);
+        for &x in columns {
+            out.extend_from_slice(&row[x * source.channels..][..source.channels]);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The two passes of a separable resize over interleaved `u8` pixels, in plain Rust.
+//!
+//! Each output is `clamp((half + sum of pixel * weight) >> precision)`; the sum wraps in `i32`, so its order
+//! does not matter and every faster form of these loops gives the same bytes.
+
+use super::weights::Weights;
+
+/// A rectangle of interleaved 8-bit pixels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plane<'a> {
+    pub(crate) data: &'a [u8],
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    pub(crate) channels: usize,
+}
+
+impl<'a> Plane<'a> {
+    /// Bytes in a row.
+    pub(crate) fn stride(&self) -> usize {
+        self.width * self.channels
+    }
+
+    pub(crate) fn row(&self, y: usize) -> &'a [u8] {
+        &self.data[y * self.stride()..][..self.stride()]
+    }
+}
+
+/// Where a pass puts the rows it made.
+pub(crate) type Rows = Vec<u8>;
+
+/// Resizes each of the source's `rows` to the window of `weights`.
+pub(crate) fn horizontal(source: Plane<'_>, rows: std::ops::Range<usize>, weights: &Weights, out: &mut Rows) {
+    let stride = weights.taps.len() * source.channels;
+    out.resize(rows.len() * stride, 0);
+    for (y, line) in rows.zip(out.chunks_exact_mut(stride.max(1))) {
+        match source.channels {
+            1 => horizontal_row::<1>(source.row(y), weights, line),
+            2 => horizontal_row::<2>(source.row(y), weights, line),
+            3 => horizontal_row::<3>(source.row(y), weights, line),
+            _ => horizontal_row::<4>(source.row(y), weights, line),
+        }
+    }
+}
+
+fn horizontal_row<const CHANNELS: usize>(source: &[u8], weights: &Weights, out: &mut [u8]) {
+    let (pixels, _) = source.as_chunks::<CHANNELS>();
+    let (out, _) = out.as_chunks_mut::<CHANNELS>();
+    for (out, (taps, row)) in out.iter_mut().zip(weights.rows()) {
+        let mut sums = [half(weights.precision); CHANNELS];
+        for (pixel, &weight) in pixels[taps].iter().zip(row) {
+            for (sum, &value) in sums.iter_mut().zip(pixel) {
+                *sum = sum.wrapping_add(i32::from(value).wrapping_mul(weight));
+            }
+        }
+        *out = sums.map(|sum| clamp(sum, weights.precision));
+    }
+}
+
+/// How many neighbouring bytes of a row are summed together: few enough to stay in registers.
+const BLOCK: usize = 64;
+
+/// Resizes the source's columns to the window of `weights`; row 0 of `source` is source row `first`.
+#[inline(always)]
+pub(crate) fn vertical(source: Plane<'_>, first: usize, weights: &Weights, out: &mut Rows) {
+    let stride = source.stride();
+    out.resize(weights.taps.len() * stride, 0);
+    for (line, (taps, row)) in out.chunks_exact_mut(stride.max(1)).zip(weights.rows()) {
+        let top = taps.start - first;
+        let (blocks, rest) = line.as_chunks_mut::<BLOCK>();
+        let done = blocks.len() * BLOCK;
+        for (i, block) in blocks.iter_mut().enumerate() {
+            let mut sums = [half(weights.precision); BLOCK];
+            for (k, &weight) in row.iter().enumerate() {
+                let values: &[u8] = &source.row(top + k)[i * BLOCK..][..BLOCK];
+                for (sum, &value) in sums.iter_mut().zip(values) {
+                    *sum = sum.wrapping_add(i32::from(value).wrapping_mul(weight));
+                }
+            }
+            for (byte, sum) in block.iter_mut().zip(sums) {
+                *byte = clamp(sum, weights.precision);
+            }
+        }
+        for (x, byte) in rest.iter_mut().enumerate() {
+            let mut sum = half(weights.precision);
+            for (k, &weight) in row.iter().enumerate() {
+                sum = sum.wrapping_add(i32::from(source.row(top + k)[done + x]).wrapping_mul(weight));
+            }
+            *byte = clamp(sum, weights.precision);
+        }
+    }
+}
+
+pub(crate) fn half(precision: u32) -> i32 {
+    // Precision zero needs weights beyond i16; torch's own code would shift by -1 there.
+    1 << precision.saturating_sub(1)
+}
+
+#[inline(always)]
+fn clamp(sum: i32, precision: u32) -> u8 {
+    (sum >> precision).clamp(0, 255) as u8
+}
