@@ -114,71 +114,41 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    /// Examples, then for each row of the recipe's table: step and number of decays.
-    const BOUNDARIES: [(usize, [(usize, u32); 7], usize); 3] = [
-        (
-            19_999,
-            [
-                (100, 0),
-                (200, 0),
-                (201, 1),
-                (300, 1),
-                (301, 2),
-                (400, 2),
-                (401, 3),
-            ],
-            500,
-        ),
-        (
-            20_000,
-            [
-                (500, 0),
-                (3000, 0),
-                (3001, 1),
-                (6000, 1),
-                (6001, 2),
-                (9000, 2),
-                (9001, 3),
-            ],
-            10_000,
-        ),
-        (
-            500_000,
-            [
-                (500, 0),
-                (6000, 0),
-                (6001, 1),
-                (12_000, 1),
-                (12_001, 2),
-                (18_000, 2),
-                (18_001, 3),
-            ],
-            20_000,
-        ),
+    /// A row of the recipe's table: examples, end of the warm-up, decays and end.
+    const TABLE: [(usize, usize, [usize; 3], usize); 3] = [
+        (19_999, 100, [200, 300, 400], 500),
+        (20_000, 500, [3000, 6000, 9000], 10_000),
+        (500_000, 500, [6000, 12_000, 18_000], 20_000),
     ];
 
     #[test]
     fn rate_falls_after_each_boundary_step_of_the_table() {
-        let rates = [
-            0.003,
-            0.003 / 10.0,
-            0.003 / 10.0 / 10.0,
-            0.003 / 10.0 / 10.0 / 10.0,
-        ];
-        for (examples, steps, end) in BOUNDARIES {
+        for (examples, warmup, [first, second, third], end) in TABLE {
             let schedule = Schedule::for_examples(examples);
-            for (step, decays) in steps {
-                let rate = schedule.learning_rate(step, BASE_LEARNING_RATE);
+            let rates = [
+                0.003,
+                0.003 / 10.0,
+                0.003 / 10.0 / 10.0,
+                0.003 / 10.0 / 10.0 / 10.0,
+            ];
+            let spans = [
+                (warmup, first),
+                (first + 1, second),
+                (second + 1, third),
+                (third + 1, end - 1),
+            ];
+            for (rate, (from, through)) in rates.into_iter().zip(spans) {
                 assert_eq!(
-                    rate,
-                    Some(rates[decays as usize]),
-                    "{examples} examples, step {step}"
+                    schedule.learning_rate(from, BASE_LEARNING_RATE),
+                    Some(rate),
+                    "step {from}"
+                );
+                assert_eq!(
+                    schedule.learning_rate(through, BASE_LEARNING_RATE),
+                    Some(rate),
+                    "step {through}"
                 );
             }
-            assert_eq!(
-                schedule.learning_rate(end - 1, BASE_LEARNING_RATE),
-                Some(rates[3])
-            );
             assert_eq!(schedule.learning_rate(end, BASE_LEARNING_RATE), None);
             assert_eq!(schedule.learning_rate(usize::MAX, BASE_LEARNING_RATE), None);
             assert_eq!(schedule.steps(), end);
@@ -187,9 +157,8 @@ mod tests {
 
     #[test]
     fn warm_up_starts_at_zero_and_reaches_the_base_rate() {
-        for (examples, steps, _) in BOUNDARIES {
+        for (examples, warmup, ..) in TABLE {
             let schedule = Schedule::for_examples(examples);
-            let warmup = steps[0].0;
             assert_eq!(schedule.learning_rate(0, 0.003), Some(0.0));
             assert_eq!(schedule.learning_rate(1, 0.003), Some(0.003 / warmup as f64));
             let last = 0.003 * (warmup - 1) as f64 / warmup as f64;
