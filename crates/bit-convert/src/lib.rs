@@ -1,1 +1,37 @@
-//! bit-convert
+//! Reads and writes every BiT checkpoint format: safetensors, PyTorch, Google's npz, timm, Burnpack.
+//!
+//! Knows tensors and names, not networks. Files are untrusted: nothing in them is executed, and what they claim is
+//! checked before it is allocated.
+//!
+//! ```
+//! use bit_convert::{Checkpoint, DType, Entry, write_safetensors};
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("model.safetensors");
+//!
+//! let weight = Entry::from_bytes("weight", DType::F32, &[2], [1f32, 2.0].map(f32::to_le_bytes).concat());
+//! write_safetensors(&path, vec![weight], &Default::default())?;
+//!
+//! let checkpoint = Checkpoint::open(&path)?;
+//! assert_eq!(checkpoint.tensors()[0].shape, [2]);
+//! assert_eq!(checkpoint.read("weight")?.bytes.len(), 8);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod burnpack;
+mod checkpoint;
+mod dialect;
+mod error;
+mod file;
+mod layout;
+mod names;
+mod permute;
+mod read;
+mod tensor;
+mod write;
+
+pub use checkpoint::{Checkpoint, Format};
+pub use dialect::BitTensors;
+pub use error::{ConvertError, Result};
+pub use names::Dialect;
+pub use tensor::{DType, Entry, Tensor, TensorInfo};
+pub use write::safetensors::{MAX_SHARD_BYTES, write_safetensors, write_safetensors_shards};

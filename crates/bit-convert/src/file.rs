@@ -1,0 +1,139 @@
+//! Files as the readers and writers use them: read at an offset, written whole or not at all.
+
+use crate::error::{ConvertError, Result};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// An open file that is only ever read at explicit offsets, so that threads can share it.
+#[derive(Debug)]
+pub(crate) struct DataFile {
+    path: PathBuf,
+    file: File,
+    len: u64,
+}
+
+impl DataFile {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(ConvertError::io(path, "open"))?;
+        let len = file.metadata().map_err(ConvertError::io(path, "open"))?.len();
+        Ok(Self {
+            path: path.to_path_buf(),
+            file,
+            len,
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// A second handle to the same open file, with a cursor of its own use.
+    pub(crate) fn handle(&self) -> Result<File> {
+        self.file
+            .try_clone()
+            .map_err(ConvertError::io(&self.path, "open"))
+    }
+
+    /// The bytes of a range that a file's own header claims. Nothing is allocated for a range outside the file.
+    pub(crate) fn read(&self, offset: u64, len: usize, place: &str) -> Result<Vec<u8>> {
+        let end = offset.checked_add(len as u64).filter(|&end| end <= self.len);
+        if end.is_none() {
+            let reason = format!(
+                "claims {len} bytes at offset {offset}, but the file has {} bytes",
+                self.len
+            );
+            return Err(ConvertError::malformed(&self.path, place, reason));
+        }
+        let mut bytes = vec![0; len];
+        read_exact_at(&self.file, &mut bytes, offset).map_err(ConvertError::io(&self.path, "read"))?;
+        Ok(bytes)
+    }
+
+    /// The first bytes, fewer when the file is shorter.
+    pub(crate) fn head(&self, len: usize) -> Result<Vec<u8>> {
+        self.read(0, len.min(usize::try_from(self.len).unwrap_or(len)), "header")
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !buffer.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, buffer, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                buffer = &mut buffer[n..];
+                offset += n as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file through a temporary neighbour that takes its name only when everything succeeded.
+pub(crate) fn write_atomic(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<()>,
+) -> Result<()> {
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask, as any new file
+    let mut temporary = builder
+        .tempfile_in(folder)
+        .map_err(ConvertError::io(path, "create"))?;
+    let mut writer = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
+    write(&mut writer)?;
+    writer.flush().map_err(ConvertError::io(path, "write"))?;
+    drop(writer);
+    temporary
+        .persist(path)
+        .map_err(|e| ConvertError::io(path, "write")(e.error))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_range_past_the_end_is_an_error_before_any_allocation() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("short");
+        std::fs::write(&path, b"abc").unwrap();
+        let file = DataFile::open(&path).unwrap();
+        let message = file
+            .read(1, usize::MAX / 2, "tensor `w`")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("tensor `w`") && message.contains("the file has 3 bytes"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let failed = write_atomic(&path, |writer| {
+            writer.write_all(b"half").unwrap();
+            Err(ConvertError::tensor(Path::new("source"), "w", "gone"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,470 @@
+//! PyTorch files: the zip archive of PyTorch 1.6 and later, and the run of pickles before that.
+//!
+//! Both are a pickle that describes tensors as views of storages, and the storages' bytes. Only the description is
+//! read at first. Dictionaries nested in dictionaries (`state_dict`, `model`, …) give dotted names.
+
+use super::Source;
+use super::pickle::{Id, MAX_PICKLE, Pickle, Value};
+use super::zipped::Archive;
+use crate::error::{ConvertError, Result};
+use crate::file::DataFile;
+use crate::permute::gather;
+use crate::tensor::{DType, TensorInfo};
+use std::collections::{HashMap, HashSet};
+use std::io::{BufReader, Seek};
+use std::path::Path;
+
+/// How deep dictionaries may nest; a dictionary that contains itself is deeper than anything.
+const MAX_DEPTH: usize = 32;
+/// Most entries of all dictionaries together.
+const MAX_ENTRIES: usize = 1 << 16;
+/// Longest name of a tensor.
+const MAX_NAME: usize = 1024;
+
+/// The legacy format's first pickle, 0x1950a86a20f9469cfc6c, as protocol 2 and later write it.
+const LEGACY_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+
+/// A PyTorch file whose pickle has been read.
+#[derive(Debug)]
+pub(crate) struct PytorchFile {
+    storages: Storages,
+    tensors: Vec<TensorInfo>,
+    views: Vec<View>,
+}
+
+/// Where storages' bytes are.
+#[derive(Debug)]
+enum Storages {
+    /// In members `{root}data/{key}`.
+    Zip { archive: Archive, root: String },
+    /// At these offsets.
+    Legacy {
+        file: DataFile,
+        offsets: HashMap<String, u64>,
+    },
+}
+
+/// A tensor as PyTorch describes it: a strided window of a storage, all in elements.
+#[derive(Debug)]
+struct View {
+    storage: String,
+    storage_elements: usize,
+    offset: usize,
+    stride: Vec<usize>,
+    /// Elements from `offset` to one past the last that is used.
+    extent: usize,
+}
+
+/// Whether a file's first bytes are the magic number of the legacy format.
+pub(crate) fn recognises_legacy(head: &[u8]) -> bool {
+    head.get(..64.min(head.len()))
+        .is_some_and(|head| head.windows(10).any(|bytes| bytes == LEGACY_MAGIC))
+}
+
+impl PytorchFile {
+    /// Opens the zip format.
+    pub(crate) fn open_zip(archive: Archive) -> Result<Self> {
+        let path = archive.file().path().to_path_buf();
+        let pickles: Vec<_> = archive
+            .members()
+            .iter()
+            .filter(|m| m.name.ends_with("data.pkl"))
+            .collect();
+        let [member] = pickles[..] else {
+            let reason = format!("expected one member data.pkl, found {}", pickles.len());
+            return Err(ConvertError::malformed(&path, "zip directory", reason));
+        };
+        let root = member.name.trim_end_matches("data.pkl").to_owned();
+        if let Some(order) = archive.member(&format!("{root}byteorder")) {
+            let order = archive.read(order, 0, order.size.min(16) as usize, "byteorder")?;
+            expect_little_endian(&path, order == b"little")?;
+        }
+        if let Some(packed) = archive.members().iter().find(|m| m.stored_at.is_none()) {
+            let reason = format!(
+                "member `{}` is compressed, which torch.save never does",
+                packed.name
+            );
+            return Err(ConvertError::malformed(&path, "zip directory", reason));
+        }
+        if member.size > MAX_PICKLE {
+            let reason = format!("is {} bytes long, more than {MAX_PICKLE}", member.size);
+            return Err(ConvertError::malformed(&path, "data.pkl", reason));
+        }
+        let bytes = archive.read(member, 0, member.size as usize, "data.pkl")?;
+        let pickle = Pickle::read(&mut &bytes[..], &path)?;
+        let (tensors, views) = Extractor::new(&pickle, &path).run()?;
+        let file = Self {
+            storages: Storages::Zip { archive, root },
+            tensors,
+            views,
+        };
+        file.check_storages(&path)?;
+        Ok(file)
+    }
+
+    /// Opens the legacy format.
+    pub(crate) fn open_legacy(file: DataFile) -> Result<Self> {
+        let path = file.path().to_path_buf();
+        let mut reader = BufReader::new(file.handle()?);
+        reader.rewind().map_err(ConvertError::io(&path, "read"))?;
+        Pickle::read(&mut reader, &path)?; // the magic number
+        Pickle::read(&mut reader, &path)?; // the protocol version
+        let system = Pickle::read(&mut reader, &path)?;
+        expect_little_endian(&path, says_little_endian(&system))?;
+        let pickle = Pickle::read(&mut reader, &path)?;
+        let (tensors, views) = Extractor::new(&pickle, &path).run()?;
+        let keys = Pickle::read(&mut reader, &path)?;
+        let start = reader
+            .stream_position()
+            .map_err(ConvertError::io(&path, "read"))?;
+        let sizes = storage_sizes(&tensors, &views);
+        let offsets = legacy_offsets(&file, &keys, &sizes, start)?;
+        let file = Self {
+            storages: Storages::Legacy { file, offsets },
+            tensors,
+            views,
+        };
+        file.check_storages(&path)?;
+        Ok(file)
+    }
+
+    /// Every tensor's storage must be there and long enough.
+    fn check_storages(&self, path: &Path) -> Result<()> {
+        for (info, view) in self.tensors.iter().zip(&self.views) {
+            let needed = (view.offset as u64 + view.extent as u64).saturating_mul(info.dtype.size() as u64);
+            let held = match &self.storages {
+                Storages::Zip { archive, root } => archive
+                    .member(&format!("{root}data/{}", view.storage))
+                    .map(|member| member.size),
+                // `legacy_offsets` has checked that declared storages are in the file.
+                Storages::Legacy { offsets, .. } => offsets.get(&view.storage).map(|_| u64::MAX),
+            };
+            match held {
+                None => {
+                    let reason = format!("its storage `{}` is not in the file", view.storage);
+                    return Err(ConvertError::tensor(path, &info.name, reason));
+                }
+                Some(held) if held < needed => {
+                    let reason = format!(
+                        "needs {needed} bytes of storage `{}`, which has {held}",
+                        view.storage
+                    );
+                    return Err(ConvertError::tensor(path, &info.name, reason));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn read_window(&self, info: &TensorInfo, view: &View) -> Result<Vec<u8>> {
+        let place = format!("tensor `{}`", info.name);
+        let start = (view.offset * info.dtype.size()) as u64;
+        let len = view.extent * info.dtype.size();
+        match &self.storages {
+            Storages::Zip { archive, root } => {
+                let name = format!("{root}data/{}", view.storage);
+                let member = archive
+                    .member(&name)
+                    .expect("invariant: check_storages found every storage");
+                archive.read(member, start, len, &place)
+            }
+            Storages::Legacy { file, offsets } => {
+                let storage = offsets
+                    .get(&view.storage)
+                    .expect("invariant: check_storages found every storage");
+                file.read(storage.saturating_add(start), len, &place)
+            }
+        }
+    }
+}
+
+impl Source for PytorchFile {
+    fn tensors(&self) -> &[TensorInfo] {
+        &self.tensors
+    }
+
+    fn read(&self, index: usize) -> Result<Vec<u8>> {
+        let (info, view) = (&self.tensors[index], &self.views[index]);
+        let window = self.read_window(info, view)?;
+        if is_contiguous(&info.shape, &view.stride) {
+            return Ok(window);
+        }
+        Ok(gather(&window, &info.shape, &view.stride, info.dtype.size()))
+    }
+}
+
+fn expect_little_endian(path: &Path, little: bool) -> Result<()> {
+    if little {
+        return Ok(());
+    }
+    Err(ConvertError::malformed(
+        path,
+        "byte order",
+        "expected a file saved on a little-endian machine",
+    ))
+}
+
+fn says_little_endian(system: &Pickle) -> bool {
+    let Value::Dict(pairs) = system.get(system.root()) else {
+        return false;
+    };
+    let is_key = |id| matches!(system.get(id), Value::Str(key) if key == "little_endian");
+    pairs
+        .iter()
+        .any(|&(key, value)| is_key(key) && system.get(value) == &Value::Bool(true))
+}
+
+/// Bytes of each storage, as the tensors' views declare them.
+fn storage_sizes(tensors: &[TensorInfo], views: &[View]) -> HashMap<String, (usize, usize)> {
+    let size = |(info, view): (&TensorInfo, &View)| {
+        (view.storage.clone(), (view.storage_elements, info.dtype.size()))
+    };
+    tensors.iter().zip(views).map(size).collect()
+}
+
+/// Walks the storages behind the pickles: for each key of the list, an element count and the elements.
+fn legacy_offsets(
+    file: &DataFile,
+    keys: &Pickle,
+    sizes: &HashMap<String, (usize, usize)>,
+    mut position: u64,
+) -> Result<HashMap<String, u64>> {
+    let mut offsets = HashMap::new();
+    for key in keys.items(keys.root()).unwrap_or_default() {
+        let fail = |reason: String| Err(ConvertError::malformed(file.path(), "storage list", reason));
+        let Value::Str(key) = key else {
+            return fail(format!("expected names, found {key:?}"));
+        };
+        let Some(&(elements, size)) = sizes.get(key) else {
+            return fail(format!(
+                "storage `{key}` belongs to no tensor, so its length is unknown"
+            ));
+        };
+        let place = format!("storage `{key}`");
+        let count = file.read(position, 8, &place)?;
+        let count = count
+            .first_chunk::<8>()
+            .map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        if count != elements as u64 {
+            return fail(format!(
+                "storage `{key}` has {count} elements, its tensors expect {elements}"
+            ));
+        }
+        let end = count
+            .checked_mul(size as u64)
+            .and_then(|bytes| bytes.checked_add(position + 8));
+        let Some(end) = end.filter(|&end| end <= file.len()) else {
+            return fail(format!(
+                "storage `{key}` of {count} elements reaches past the end of the file"
+            ));
+        };
+        offsets.insert(key.clone(), position + 8);
+        position = end;
+    }
+    Ok(offsets)
+}
+
+/// Collects the tensors of a pickle's dictionaries.
+struct Extractor<'a> {
+    pickle: &'a Pickle,
+    path: &'a Path,
+    tensors: Vec<TensorInfo>,
+    views: Vec<View>,
+    names: HashSet<String>,
+    entries: usize,
+}
+
+impl<'a> Extractor<'a> {
+    fn new(pickle: &'a Pickle, path: &'a Path) -> Self {
+        Self {
+            pickle,
+            path,
+            tensors: vec![],
+            views: vec![],
+            names: HashSet::new(),
+            entries: 0,
+        }
+    }
+
+    fn run(mut self) -> Result<(Vec<TensorInfo>, Vec<View>)> {
+        let Value::Dict(_) = self.pickle.get(self.pickle.root()) else {
+            let reason = "expected a dictionary of tensors at the top (a state dict)";
+            return Err(ConvertError::malformed(self.path, "pickle", reason));
+        };
+        self.dictionary(self.pickle.root(), "", 0)?;
+        Ok((self.tensors, self.views))
+    }
+
+    fn dictionary(&mut self, id: Id, prefix: &str, depth: usize) -> Result<()> {
+        if depth > MAX_DEPTH {
+            let reason = format!(
+                "dictionaries nest deeper than {MAX_DEPTH} below `{prefix}`; does one contain itself?"
+            );
+            return Err(ConvertError::malformed(self.path, "pickle", reason));
+        }
+        let Value::Dict(pairs) = self.pickle.get(id) else {
+            return Ok(());
+        };
+        for &(key, value) in pairs {
+            self.entries += 1;
+            if self.entries > MAX_ENTRIES {
+                let reason = format!("the dictionaries have more than {MAX_ENTRIES} entries");
+                return Err(ConvertError::malformed(self.path, "pickle", reason));
+            }
+            let name = match self.pickle.get(key) {
+                Value::Str(key) if key.len() + prefix.len() <= MAX_NAME => format!("{prefix}{key}"),
+                Value::Int(key) => format!("{prefix}{key}"),
+                _ => continue, // no tensor that anyone could ask for
+            };
+            match self.pickle.get(value) {
+                Value::Dict(_) => self.dictionary(value, &format!("{name}."), depth + 1)?,
+                Value::Call(function, args) => self.call(name, function, *args)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, name: String, function: &str, args: Id) -> Result<()> {
+        let args = self.pickle.items(args).unwrap_or_default();
+        let built = match (function, &args[..]) {
+            // A parameter is its tensor and flags.
+            ("torch._utils._rebuild_parameter", [Value::Call(function, args), ..])
+                if function.starts_with("torch._utils._rebuild_tensor") =>
+            {
+                let args = self.pickle.items(*args).unwrap_or_default();
+                self.tensor(&name, &args)
+            }
+            (function, args) if function.starts_with("torch._utils._rebuild_tensor") => {
+                self.tensor(&name, args)
+            }
+            _ => return Ok(()), // a torch.Size or torch.device
+        };
+        let (info, view) = built?;
+        if !self.names.insert(name.clone()) {
+            return Err(ConvertError::tensor(self.path, &name, "occurs twice"));
+        }
+        self.tensors.push(info);
+        self.views.push(view);
+        Ok(())
+    }
+
+    /// `_rebuild_tensor(storage, offset, size, stride, …)`.
+    fn tensor(&self, name: &str, args: &[&Value]) -> Result<(TensorInfo, View)> {
+        let fail = |reason: &str| ConvertError::tensor(self.path, name, reason);
+        let [Value::Persistent(storage), offset, shape, stride, ..] = args else {
+            return Err(fail("expected (storage, offset, shape, stride)"));
+        };
+        let storage = self.pickle.items(*storage).unwrap_or_default();
+        let [
+            Value::Str(tag),
+            Value::Global(class),
+            Value::Str(key),
+            _,
+            elements,
+            ..,
+        ] = storage[..]
+        else {
+            return Err(fail(
+                "expected a storage ('storage', type, key, device, elements)",
+            ));
+        };
+        let (Some(dtype), "storage") = (storage_dtype(class), tag.as_str()) else {
+            return Err(fail(&format!("`{class}` is not a storage type")));
+        };
+        let (Some(offset), Some(elements)) = (size(offset), size(elements)) else {
+            return Err(fail("its offset or storage size is not a count"));
+        };
+        let (Some(shape), Some(stride)) = (self.sizes(shape), self.sizes(stride)) else {
+            return Err(fail("its shape or stride is not a tuple of counts"));
+        };
+        let info = TensorInfo {
+            name: name.to_owned(),
+            dtype,
+            shape,
+        };
+        info.checked_byte_len(self.path)?;
+        let end = extent(&info.shape, &stride)
+            .filter(|extent| offset.checked_add(*extent).is_some_and(|end| end <= elements));
+        // More elements than the storage has would let a small file claim any amount of memory.
+        let Some(extent) = end.filter(|_| info.elements() <= elements) else {
+            return Err(fail(&format!(
+                "shape {:?} with stride {stride:?} at offset {offset} does not fit its storage of {elements} elements",
+                info.shape
+            )));
+        };
+        if elements.checked_mul(dtype.size()).is_none() {
+            return Err(fail("its storage is larger than memory"));
+        }
+        Ok((
+            info,
+            View {
+                storage: key.clone(),
+                storage_elements: elements,
+                offset,
+                stride,
+                extent,
+            },
+        ))
+    }
+
+    fn sizes(&self, value: &Value) -> Option<Vec<usize>> {
+        match value {
+            Value::Tuple(items) | Value::List(items) => {
+                items.iter().map(|&id| size(self.pickle.get(id))).collect()
+            }
+            // torch.Size((…)) is recorded as a call with that tuple.
+            Value::Call("torch.Size", args) => match self.pickle.items(*args)?[..] {
+                [Value::Tuple(items)] => items.iter().map(|&id| size(self.pickle.get(id))).collect(),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+fn size(value: &Value) -> Option<usize> {
+    match value {
+        Value::Int(n) => usize::try_from(*n).ok(),
+        _ => None,
+    }
+}
+
+/// Elements from a view's first to one past its last, or `None` when that overflows or the ranks differ.
+fn extent(shape: &[usize], stride: &[usize]) -> Option<usize> {
+    if shape.len() != stride.len() {
+        return None;
+    }
+    if shape.contains(&0) {
+        return Some(0);
+    }
+    let step =
+        |last: usize, (dim, stride): (&usize, &usize)| last.checked_add((dim - 1).checked_mul(*stride)?);
+    shape.iter().zip(stride).try_fold(0, step)?.checked_add(1)
+}
+
+fn is_contiguous(shape: &[usize], stride: &[usize]) -> bool {
+    let mut expected = 1;
+    shape.iter().zip(stride).rev().all(|(&dim, &stride)| {
+        let matches = dim == 1 || stride == expected;
+        expected *= dim;
+        matches
+    }) || shape.contains(&0)
+}
+
+fn storage_dtype(class: &str) -> Option<DType> {
+    Some(match class {
+        "torch.DoubleStorage" => DType::F64,
+        "torch.FloatStorage" => DType::F32,
+        "torch.HalfStorage" => DType::F16,
+        "torch.BFloat16Storage" => DType::BF16,
+        "torch.LongStorage" => DType::I64,
+        "torch.IntStorage" => DType::I32,
+        "torch.ShortStorage" => DType::I16,
+        "torch.CharStorage" => DType::I8,
+        "torch.ByteStorage" => DType::U8,
+        "torch.BoolStorage" => DType::Bool,
+        _ => return None,
+    })
+}
