@@ -122,7 +122,8 @@ fn check_features(stages: &[String], features: &[String]) -> Result<(), ConfigEr
 }
 
 fn check_indices(stages: &[String], indices: &[isize]) -> Result<(), ConfigError> {
-    // transformers wraps -6 of five stages to 4 and then fails to look it up; here it is out of range at once.
+    // transformers wraps -6 of five stages to 4 and then fails to look it up; here it is out of range at
+    // once.
     let valid = -(stages.len() as isize)..stages.len() as isize;
     if indices.iter().any(|i| !valid.contains(i)) {
         let all = python_list(stages);

@@ -59,7 +59,8 @@ named_enum! {
     GlobalPadding, |found: &str| ConfigError::Padding(found.to_owned());
     /// As TensorFlow: the output has `ceil(input / stride)` pixels, an odd pixel is added after.
     Same = "SAME",
-    /// None. Accepted by transformers' configuration, but no network can be built: [`BitConfig::validate`] says so.
+    /// None. Accepted by transformers' configuration, but no network can be built: [`BitConfig::validate`]
+    /// says so.
     Valid = "VALID",
 }
 
@@ -110,8 +111,8 @@ pub struct BitConfig {
     pub drop_path_rate: f64,
     /// Whether the stem's pool pads as TensorFlow's SAME does.
     pub embedding_dynamic_padding: bool,
-    /// Input pixels an output pixel stands for, at most. Strides become 1 once it is reached: 32 (or more) keeps
-    /// four stages as they are, 16 changes the last, 8 the last two, 4 (or less) all.
+    /// Input pixels an output pixel stands for, at most. Strides become 1 once it is reached: 32 (or more)
+    /// keeps four stages as they are, 16 changes the last, 8 the last two, 4 (or less) all.
     pub output_stride: usize,
     /// Multiplies `hidden_sizes`, and here also the final norm and the classifier; transformers leaves those
     /// unscaled and fails. The stem is not scaled there and not here.
@@ -167,8 +168,8 @@ impl BitConfig {
         self.labels.len()
     }
 
-    /// The same network for another number of labels, which are then named `LABEL_0`, …; with the number it has
-    /// already, nothing changes (as when transformers' `num_labels` is set).
+    /// The same network for another number of labels, which are then named `LABEL_0`, …; with the number it
+    /// has already, nothing changes (as when transformers' `num_labels` is set).
     pub fn with_num_labels(mut self, num_labels: usize) -> Self {
         if num_labels != self.num_labels() {
             self.labels = Labels::numbered(num_labels);

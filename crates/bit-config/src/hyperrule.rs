@@ -1,7 +1,7 @@
 //! The BiT-HyperRule: how to fine-tune on a data set of which only the size is known.
 //!
-//! Source: section 3.3 of "Big Transfer" (arXiv:1912.11370) as `bit_hyperrule.py` of google-research/big_transfer
-//! runs it, number for number.
+//! Source: section 3.3 of "Big Transfer" (arXiv:1912.11370) as `bit_hyperrule.py` of
+//! google-research/big_transfer runs it, number for number.
 //!
 //! ```
 //! use bit_config::hyperrule::{self, Schedule};

@@ -124,8 +124,8 @@ fn parsed<T: std::str::FromStr<Err = ConfigError>>(
     fields.take::<String>(field)?.map(|name| name.parse()).transpose()
 }
 
-/// Labels from `id2label`, `label2id` and `num_labels`, as transformers weighs them: a `num_labels` that differs
-/// from the map's length wins and drops the names.
+/// Labels from `id2label`, `label2id` and `num_labels`, as transformers weighs them: a `num_labels` that
+/// differs from the map's length wins and drops the names.
 fn labels(fields: &mut Fields) -> Result<Labels, ConfigError> {
     let (id2label, label2id) = (fields.take_value("id2label"), fields.take_value("label2id"));
     let num_labels: Option<usize> = fields.take("num_labels")?;

@@ -11,8 +11,8 @@ use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 pub struct Class {
     /// WordNet id, which is also the folder's name in the data set: `n01440764`.
     pub synset: String,
-    /// WordNet's lemmas, the label in transformers' ImageNet models: `tench, Tinca tinca`. A few classes share
-    /// a name (`crane` is the bird and the machine).
+    /// WordNet's lemmas, the label in transformers' ImageNet models: `tench, Tinca tinca`. A few classes
+    /// share a name (`crane` is the bird and the machine).
     pub name: String,
 }
 

@@ -1,5 +1,5 @@
-//! What a BiT model is, without running it: `config.json` and `preprocessor_config.json`, the published models,
-//! label names and the BiT-HyperRule. No tensors, no images.
+//! What a BiT model is, without running it: `config.json` and `preprocessor_config.json`, the published
+//! models, label names and the BiT-HyperRule. No tensors, no images.
 //!
 //! ```
 //! use bit_config::BitConfig;

@@ -89,8 +89,8 @@ impl PerChannel {
     /// One number a channel.
     ///
     /// # Errors
-    /// [`ConfigError::PerChannel`] with transformers' message when the list has another length; `name` is `mean`
-    /// or `std`.
+    /// [`ConfigError::PerChannel`] with transformers' message when the list has another length; `name` is
+    /// `mean` or `std`.
     pub fn values(&self, name: &'static str, channels: usize) -> Result<Vec<f64>, ConfigError> {
         match self {
             Self::All(value) => Ok(vec![*value; channels]),

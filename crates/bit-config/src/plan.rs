@@ -1,4 +1,5 @@
-//! From a configuration to the layers and parameters of the network: the one place that knows the architecture.
+//! From a configuration to the layers and parameters of the network: the one place that knows the
+//! architecture.
 //!
 //! Source: transformers' `modeling_bit.py` (`BitEncoder`, `BitStage`, `make_div`).
 
@@ -99,7 +100,9 @@ impl BitConfig {
         self.layer_type == LayerType::Preactivation
     }
 
-    /// The stages of the encoder in order. Call [`BitConfig::validate`] first on a configuration of unknown origin.
+    /// The stages of the encoder in order.
+    ///
+    /// Call [`BitConfig::validate`] first on a configuration of unknown origin: it bounds the depths.
     pub fn stages(&self) -> Vec<StageSpec> {
         const STEM_STRIDE: usize = 4;
         let mut rates = self.drop_path_rates().into_iter();
@@ -111,41 +114,43 @@ impl BitConfig {
                 dilation *= stride;
                 stride = 1;
             }
-            let first = BlockSpec {
-                in_channels,
-                mid_channels: make_div(out_channels as f64 * 0.25),
-                out_channels,
-                stride,
-                dilation: self.conv2_dilation(dilation, 0),
-                has_projection: true,
-                drop_path_rate: 0.0,
-            };
-            let other = BlockSpec {
-                in_channels: out_channels,
-                stride: 1,
-                dilation: self.conv2_dilation(dilation, 1),
-                has_projection: false,
-                ..first
-            };
-            let shape = std::iter::once(first)
-                .chain(std::iter::repeat(other))
-                .take(*depth);
-            let blocks = shape
-                .zip(rates.by_ref())
-                .map(|(b, drop_path_rate)| BlockSpec { drop_path_rate, ..b });
-            stages.push(StageSpec {
-                in_channels,
-                out_channels,
-                mid_channels: first.mid_channels,
-                depth: *depth,
-                stride,
-                dilation,
-                blocks: blocks.collect(),
-            });
+            let rates = rates.by_ref().take(*depth).collect();
+            stages.push(self.stage(in_channels, out_channels, stride, dilation, rates));
             in_channels = out_channels;
             total_stride *= stride;
         }
         stages
+    }
+
+    /// A stage with one block for each drop path rate.
+    fn stage(
+        &self,
+        in_channels: usize,
+        out_channels: usize,
+        stride: usize,
+        dilation: usize,
+        rates: Vec<f64>,
+    ) -> StageSpec {
+        let mid_channels = make_div(out_channels as f64 * 0.25);
+        let block = |(i, drop_path_rate): (usize, &f64)| BlockSpec {
+            in_channels: if i == 0 { in_channels } else { out_channels },
+            mid_channels,
+            out_channels,
+            stride: if i == 0 { stride } else { 1 },
+            dilation: self.conv2_dilation(dilation, i),
+            has_projection: i == 0,
+            drop_path_rate: *drop_path_rate,
+        };
+        let blocks = rates.iter().enumerate().map(block).collect();
+        StageSpec {
+            in_channels,
+            out_channels,
+            mid_channels,
+            depth: rates.len(),
+            stride,
+            dilation,
+            blocks,
+        }
     }
 
     /// Dilation of a block's 3x3 convolution. transformers never passes it on in pre-activation blocks.

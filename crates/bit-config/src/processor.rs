@@ -122,8 +122,8 @@ impl ImageProcessorConfig {
     /// Checks the values with which no image can be prepared.
     ///
     /// # Errors
-    /// [`ConfigError`] for an unknown processor type, a size of 0 or beyond any image, a `rescale_factor`, mean or
-    /// std that is not finite, and a std of 0.
+    /// [`ConfigError`] for an unknown processor type, a size of 0 or beyond any image, a `rescale_factor`,
+    /// mean or std that is not finite, and a std of 0.
     pub fn validate(&self) -> Result<(), ConfigError> {
         if !PROCESSOR_TYPES.contains(&self.image_processor_type.as_str()) {
             let found = Value::String(self.image_processor_type.clone());
@@ -162,8 +162,8 @@ impl ImageProcessorConfig {
         }
     }
 
-    /// The text of a `preprocessor_config.json` that transformers reads; keys are sorted as there, and those that
-    /// transformers leaves out by default are left out.
+    /// The text of a `preprocessor_config.json` that transformers reads; keys are sorted as there, and those
+    /// that transformers leaves out by default are left out.
     pub fn to_json(&self) -> String {
         const OPTIONAL: [&str; 5] = [
             "default_to_square",

@@ -67,7 +67,8 @@ impl BitConfig {
         Ok(())
     }
 
-    /// Every GroupNorm's channels are a multiple of `num_groups`, and all parameters together have a sane number.
+    /// Every GroupNorm's channels are a multiple of `num_groups`, and all parameters together have a sane
+    /// number.
     fn check_parameters(&self) -> Result<(), ConfigError> {
         let mut total = 0u64;
         for parameter in self.parameters() {

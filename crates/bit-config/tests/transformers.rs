@@ -1,4 +1,5 @@
-//! Agreement with transformers 5.23: plans, parameters, messages and names, from `make_transformers_plans.py`.
+//! Agreement with transformers 5.23: plans, parameters, messages and names, from
+//! `make_transformers_plans.py`.
 #![allow(clippy::unwrap_used)]
 
 use bit_config::{Activation, BitConfig};
