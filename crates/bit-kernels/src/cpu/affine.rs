@@ -115,6 +115,26 @@ impl Reading {
         }
     }
 
+    /// How channels from `channel` are read, without a branch: scale, shift and the least value to let through.
+    ///
+    /// # Safety
+    /// A vector can be read at `channel` of scale and shift.
+    #[inline(always)]
+    pub(super) unsafe fn channels<S: Simd>(&self, channel: usize) -> [S::V; 3] {
+        // SAFETY: the caller vouches for the places.
+        unsafe {
+            let floor = S::splat(if self.relu { 0.0 } else { f32::NEG_INFINITY });
+            if self.scale.is_null() {
+                return [S::splat(1.0), S::splat(0.0), floor];
+            }
+            [
+                S::load(self.scale.add(channel)),
+                S::load(self.shift.add(channel)),
+                floor,
+            ]
+        }
+    }
+
     /// The value at `from`, which is of channel `channel`.
     ///
     /// # Safety

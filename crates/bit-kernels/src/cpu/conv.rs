@@ -6,6 +6,7 @@ use super::product;
 use super::shape::{Geometry, Padding, Shape, Window};
 use super::simd::Isa;
 use super::weights::Packed;
+use super::winograd;
 
 /// A convolution (no groups) whose weights have been packed for this processor.
 pub struct PreparedConv {
@@ -161,7 +162,13 @@ impl PreparedConv {
         };
         // SAFETY: `data` has room for the output, all of which is written; `add` is null or as long.
         let moments = unsafe {
-            let moments = product::convolve(
+            let winograd = winograd::applies(&geometry, &self.weights);
+            let convolve = if winograd {
+                winograd::convolve
+            } else {
+                product::convolve
+            };
+            let moments = convolve(
                 &geometry,
                 &self.weights,
                 input,

@@ -232,31 +232,26 @@ unsafe fn epilogue<S: Simd, const R: usize>(tile: &Tile, sums: &mut [[S::V; 2]; 
             for half in 0..2 {
                 let column: [S::V; R] = std::array::from_fn(|r| sums[r][half]);
                 let at = tile.moments.add(half * S::LANES);
-                add_moments::<S, R>(&column, at, tile.moments_stride, tile.seen);
+                add_moments::<S>(&column, at, tile.moments_stride, tile.seen);
             }
         }
     }
 }
 
-/// Adds `R` values of each lane's channel to the running mean at `at` and sum of squared deviations at
+/// Adds some values of each lane's channel to the running mean at `at` and sum of squared deviations at
 /// `at + stride`, which cover `seen` values so far (Chan, Golub & LeVeque 1979).
 ///
 /// # Safety
 /// Both places hold `S::LANES` floats.
 #[inline(always)]
-pub(super) unsafe fn add_moments<S: Simd, const R: usize>(
-    values: &[S::V; R],
-    at: *mut f32,
-    stride: usize,
-    seen: usize,
-) {
+pub(super) unsafe fn add_moments<S: Simd>(values: &[S::V], at: *mut f32, stride: usize, seen: usize) {
     // SAFETY: the caller vouches for the two places.
     unsafe {
         let mut sum = values[0];
         for &value in &values[1..] {
             sum = S::add(sum, value);
         }
-        let mut mean = S::mul(sum, S::splat(1.0 / R as f32));
+        let mut mean = S::mul(sum, S::splat(1.0 / values.len() as f32));
         let mut squares = S::splat(0.0);
         for &value in values {
             let deviation = S::sub(value, mean);
@@ -264,7 +259,7 @@ pub(super) unsafe fn add_moments<S: Simd, const R: usize>(
         }
         if seen > 0 {
             let (old_mean, old_squares) = (S::load(at), S::load(at.add(stride)));
-            let share = R as f32 / (seen + R) as f32;
+            let share = values.len() as f32 / (seen + values.len()) as f32;
             let delta = S::sub(mean, old_mean);
             mean = S::fma(delta, S::splat(share), old_mean);
             let between = S::mul(S::mul(delta, delta), S::splat(share * seen as f32));

@@ -46,6 +46,7 @@ mod scratch;
 mod shape;
 mod simd;
 mod weights;
+mod winograd;
 
 pub use affine::{Activations, Affine};
 pub use conv::{ConvOutput, PreparedConv, Residual};

@@ -104,13 +104,17 @@ impl Partials {
         (image * self.parts + part) * 2 * self.stride
     }
 
-    /// The whole image's statistics of the first `channels` channels; `count(part)` is its number of pixels.
-    pub(super) fn combine(&self, channels: usize, count: impl Fn(usize) -> usize) -> Moments {
+    /// The whole image's statistics of the first `channels` channels; `count(image, part)` is a part's
+    /// number of pixels.
+    pub(super) fn combine(&self, channels: usize, count: impl Fn(usize, usize) -> usize) -> Moments {
         let (mut means, mut variances) = (Vec::new(), Vec::new());
         for image in 0..self.images {
             let (mut seen, mut mean, mut squares) = (0.0, vec![0.0f64; channels], vec![0.0f64; channels]);
-            for part in (0..self.parts).filter(|&part| count(part) > 0) {
-                let n = count(part) as f64;
+            for part in 0..self.parts {
+                let n = count(image, part) as f64;
+                if n == 0.0 {
+                    continue;
+                }
                 let at = self.offset(image, part);
                 let (part_mean, part_squares) = self.data[at..at + 2 * self.stride].split_at(self.stride);
                 let share = n / (seen + n);
@@ -169,7 +173,7 @@ pub(super) fn moments_with(isa: Isa, data: &[f32], shape: Shape) -> Moments {
             });
         }
     });
-    partials.combine(shape.channels, |part| bounds(part).len())
+    partials.combine(shape.channels, |_, part| bounds(part).len())
 }
 
 /// Mean and sum of squared deviations of each channel over adjacent pixels, in two passes.

@@ -57,7 +57,7 @@ pub(super) fn max_pool_with(
     });
     // SAFETY: every row has been written.
     unsafe { data.set_len(shape.len()) };
-    (data, shape, partials.combine(shape.channels, |_| shape.width))
+    (data, shape, partials.combine(shape.channels, |_, _| shape.width))
 }
 
 /// One row of output pixels of one image.

@@ -105,7 +105,7 @@ pub(super) unsafe fn convolve(
     let counts: Vec<usize> = (0..blocks)
         .map(|block| product.pixels(product.tiles_of(block)).len())
         .collect();
-    partials.map(|partials| partials.combine(weights.channels, |block| counts[block]))
+    partials.map(|partials| partials.combine(weights.channels, |_, block| counts[block]))
 }
 
 impl Product<'_> {

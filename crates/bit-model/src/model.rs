@@ -1,0 +1,116 @@
+//! The network without a head.
+
+use bit_config::{BitConfig, LayerType};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, module::adaptive_avg_pool2d};
+
+use crate::embeddings::BitEmbeddings;
+use crate::encoder::BitEncoder;
+use crate::error::ModelError;
+use crate::norm::BitGroupNormActivation;
+use crate::outputs::BaseModelOutputWithPoolingAndNoAttention;
+
+/// Big Transfer without a classifier (transformers' `BitModel`; Kolesnikov et al. 2020,
+/// <https://arxiv.org/abs/1912.11370>).
+///
+/// ```
+/// use bit_config::BitConfig;
+/// use bit_model::BitModel;
+/// use burn::tensor::{Device, Tensor};
+///
+/// let config = BitConfig { hidden_sizes: vec![32, 64], depths: vec![1, 1], num_groups: 8, ..BitConfig::default() };
+/// let device = Device::flex();
+/// let output = BitModel::new(&config, &device)?.forward(Tensor::zeros([1, 3, 32, 32], &device))?;
+/// assert_eq!(output.pooler_output.dims(), [1, 64, 1, 1]);
+/// # Ok::<(), bit_model::ModelError>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct BitModel {
+    embedder: BitEmbeddings,
+    encoder: BitEncoder,
+    /// Present in the pre-activation variant only, whose blocks end without a norm.
+    norm: Option<BitGroupNormActivation>,
+}
+
+impl BitModel {
+    /// A network with fresh weights.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration describes a network that cannot be built.
+    pub fn new(config: &BitConfig, device: &Device) -> Result<Self, ModelError> {
+        config.validate()?;
+        Ok(Self {
+            embedder: BitEmbeddings::new(config, device),
+            encoder: BitEncoder::new(config, device),
+            norm: (config.layer_type == LayerType::Preactivation)
+                .then(|| BitGroupNormActivation::new(config, config.out_channels(), device)),
+        })
+    }
+
+    /// Runs the network on pictures.
+    ///
+    /// # Shapes
+    ///
+    /// - pixel_values: `[batch, num_channels, height, width]`
+    ///
+    /// # Errors
+    ///
+    /// When the pixels do not fit the configuration; see [`BitEmbeddings::forward`].
+    pub fn forward(
+        &self,
+        pixel_values: Tensor<4>,
+    ) -> Result<BaseModelOutputWithPoolingAndNoAttention, ModelError> {
+        self.run(pixel_values, |_| {})
+    }
+
+    /// As [`forward`](Self::forward), and keeps the hidden states (transformers' `output_hidden_states`).
+    ///
+    /// # Errors
+    ///
+    /// As [`forward`](Self::forward).
+    pub fn forward_with_hidden_states(
+        &self,
+        pixel_values: Tensor<4>,
+    ) -> Result<BaseModelOutputWithPoolingAndNoAttention, ModelError> {
+        let mut states = Vec::new();
+        let output = self.run(pixel_values, |state| states.push(state.clone()))?;
+        Ok(BaseModelOutputWithPoolingAndNoAttention {
+            hidden_states: Some(states),
+            ..output
+        })
+    }
+
+    /// The stem's output and every stage's, each `[batch, channels, height, width]`, without the final norm.
+    ///
+    /// # Errors
+    ///
+    /// As [`forward`](Self::forward).
+    pub fn hidden_states(&self, pixel_values: Tensor<4>) -> Result<Vec<Tensor<4>>, ModelError> {
+        let mut states = Vec::new();
+        self.encoder
+            .forward(self.embedder.forward(pixel_values)?, |state| {
+                states.push(state.clone())
+            });
+        Ok(states)
+    }
+
+    fn run(
+        &self,
+        pixel_values: Tensor<4>,
+        keep: impl FnMut(&Tensor<4>),
+    ) -> Result<BaseModelOutputWithPoolingAndNoAttention, ModelError> {
+        let embedding = self.embedder.forward(pixel_values)?;
+        let encoded = self.encoder.forward(embedding, keep);
+        let last_hidden_state = match &self.norm {
+            Some(norm) => norm.forward(encoded),
+            None => encoded,
+        };
+        let pooler_output = adaptive_avg_pool2d(last_hidden_state.clone(), [1, 1]);
+        Ok(BaseModelOutputWithPoolingAndNoAttention {
+            last_hidden_state,
+            pooler_output,
+            hidden_states: None,
+        })
+    }
+}
