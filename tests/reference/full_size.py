@@ -9,6 +9,7 @@ from typing import Callable
 import reference
 import timm
 import torch
+import transformers
 from report import Report
 from safetensors.numpy import save_file
 
@@ -66,6 +67,23 @@ def build(model: Model) -> torch.nn.Module:
         network.classifier[1].weight.mul_(0.1)
     network.config.architectures = ["BitForImageClassification"]
     return network
+
+
+def flops(model: Model, batch: int, size: int) -> float:
+    """Arithmetic of one pass: two operations for each product in a convolution or the classifier."""
+    total = 0
+
+    def count(layer: torch.nn.Module, _, output: torch.Tensor) -> None:
+        nonlocal total
+        total += 2 * output.numel() * layer.weight[0].numel()
+
+    with torch.device("meta"):
+        network = transformers.BitForImageClassification(transformers.BitConfig(**model.options))
+        for layer in network.modules():
+            if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)):
+                layer.register_forward_hook(count)
+        network(torch.empty(batch, 3, size, size))
+    return total
 
 
 def compare(model: Model, run: Callable[[Path], dict], device: str, report: Report) -> None:

@@ -13,9 +13,6 @@ pub struct Arguments {
     /// The image processors instead of the network
     #[arg(long)]
     images: bool,
-    /// Where the time goes, layer by layer
-    #[arg(long, conflicts_with = "images")]
-    layers: bool,
     /// Rounds of measuring; each contender runs once a round
     #[arg(long)]
     rounds: Option<u32>,
@@ -38,8 +35,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         script
             .arg("--bit")
             .arg(cargo::build_release("bit-cli", "bit", "cpu")?);
-        script.args(arguments.layers.then_some("--layers"));
-        (if arguments.layers { "bench layers" } else { "bench" }, script)
+        ("bench", script)
     };
     if let Some(rounds) = arguments.rounds {
         script.args(["--rounds", &rounds.to_string()]);
