@@ -172,14 +172,6 @@ unsafe fn product<S: Simd, const R: usize>(tile: &Tile) -> [[S::V; 2]; R] {
     // SAFETY: `a` holds `depth` rounded up to blocks by `R`, `b` holds `depth` rows; prefetching never faults.
     unsafe {
         let mut sums = [[S::splat(0.0); 2]; R];
-        let mut step = |a: *const f32, b: *const f32| {
-            let columns = [S::load(b), S::load(b.add(S::LANES))];
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let value = S::splat(*a.add(row * BLOCK));
-                sums[0] = S::fma(value, columns[0], sums[0]);
-                sums[1] = S::fma(value, columns[1], sums[1]);
-            }
-        };
         let blocks = tile.depth / BLOCK;
         let mut next = tile.next;
         let each = tile.next_lines.div_ceil(blocks.max(1));
@@ -189,18 +181,32 @@ unsafe fn product<S: Simd, const R: usize>(tile: &Tile) -> [[S::V; 2]; R] {
                 next = next.wrapping_add(BLOCK);
             }
             for k in (0..BLOCK).step_by(4) {
-                step(a.add(k), b);
-                step(a.add(k + 1), b.add(width));
-                step(a.add(k + 2), b.add(2 * width));
-                step(a.add(k + 3), b.add(3 * width));
+                step::<S, R>(a.add(k), b, &mut sums);
+                step::<S, R>(a.add(k + 1), b.add(width), &mut sums);
+                step::<S, R>(a.add(k + 2), b.add(2 * width), &mut sums);
+                step::<S, R>(a.add(k + 3), b.add(3 * width), &mut sums);
                 b = b.add(4 * width);
             }
             a = a.add(R * BLOCK);
         }
         for k in 0..tile.depth % BLOCK {
-            step(a.add(k), b.add(k * width));
+            step::<S, R>(a.add(k), b.add(k * width), &mut sums);
         }
         sums
+    }
+}
+
+/// One step of depth: a value from each row times a vector from each half of the panel.
+#[inline(always)]
+unsafe fn step<S: Simd, const R: usize>(a: *const f32, b: *const f32, sums: &mut [[S::V; 2]; R]) {
+    // SAFETY: `a` is in a block of `R` rows, `b` is a row of the panel.
+    unsafe {
+        let columns = [S::load(b), S::load(b.add(S::LANES))];
+        for (row, sums) in sums.iter_mut().enumerate() {
+            let value = S::splat(*a.add(row * BLOCK));
+            sums[0] = S::fma(value, columns[0], sums[0]);
+            sums[1] = S::fma(value, columns[1], sums[1]);
+        }
     }
 }
 

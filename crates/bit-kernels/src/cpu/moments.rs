@@ -196,13 +196,15 @@ impl Kernel for RowMoments {
         // SAFETY: the caller vouches for `rows` pixels of `channels` values and for both places.
         unsafe {
             for channel in (0..whole).step_by(S::LANES) {
-                let value = |row: usize| S::load(self.values.add(row * self.channels + channel));
-                let sum = (0..self.rows).fold(S::splat(0.0), |sum, row| S::add(sum, value(row)));
+                let (mut sum, mut squares) = (S::splat(0.0), S::splat(0.0));
+                for row in 0..self.rows {
+                    sum = S::add(sum, S::load(self.values.add(row * self.channels + channel)));
+                }
                 let mean = S::mul(sum, S::splat(share));
-                let squares = (0..self.rows).fold(S::splat(0.0), |sum, row| {
-                    let deviation = S::sub(value(row), mean);
-                    S::fma(deviation, deviation, sum)
-                });
+                for row in 0..self.rows {
+                    let deviation = S::sub(S::load(self.values.add(row * self.channels + channel)), mean);
+                    squares = S::fma(deviation, deviation, squares);
+                }
                 S::store(self.at.add(channel), mean);
                 S::store(self.at.add(self.stride + channel), squares);
             }

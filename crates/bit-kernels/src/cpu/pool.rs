@@ -86,10 +86,10 @@ impl Kernel for PoolRow<'_> {
                 for channel in (0..whole).step_by(S::LANES) {
                     let mut best = S::splat(f32::NEG_INFINITY);
                     for tap in 0..tall * wide {
-                        let value = match source(tap) {
-                            Some(at) => reading.vector::<S>(image.add(at * channels + channel), channel),
-                            None => S::splat(0.0),
-                        };
+                        let mut value = S::splat(0.0);
+                        if let Some(at) = self.geometry.source([self.row, x], [tap / wide, tap % wide]) {
+                            value = reading.vector::<S>(image.add(at * channels + channel), channel);
+                        }
                         best = S::max(best, value);
                     }
                     S::store(to.add(channel), best);
