@@ -3,8 +3,10 @@
 mod bench;
 mod cargo;
 mod check;
+mod convert;
 mod fixtures;
 mod licences;
+mod manifest;
 mod numbers;
 mod parity;
 mod process;
@@ -24,6 +26,7 @@ struct Arguments {
 enum Task {
     Bench(bench::Arguments),
     Check(check::Arguments),
+    Convert(convert::Arguments),
     Fixtures(fixtures::Arguments),
     Parity(parity::Arguments),
 }
@@ -32,6 +35,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Check(arguments) => check::run(&arguments),
+        Task::Convert(arguments) => convert::run(&arguments),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
         Task::Parity(arguments) => parity::run(&arguments),
     }

@@ -63,6 +63,19 @@ impl Python {
         Ok(python)
     }
 
+    /// The interpreter that [`Python::ready`] returns, but only when nothing has to be made for it.
+    pub fn at_hand() -> Option<Self> {
+        let interpreter = match env::var_os("BIT_BURN_PYTHON") {
+            Some(interpreter) => interpreter.into(),
+            None => cache().ok()?.join("venv").join(interpreter_path()),
+        };
+        let python = Self { interpreter };
+        python
+            .differences()
+            .is_ok_and(|differences| differences.is_empty())
+            .then_some(python)
+    }
+
     /// A command that runs a script of `tests/reference`, never on the network.
     pub fn script(&self, name: &str) -> Command {
         let mut command = Command::new(&self.interpreter);

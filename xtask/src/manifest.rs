@@ -1,0 +1,132 @@
+//! The list of converted models, with the hash of every file: what was done, and whether it is still there.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::{fmt::Write as _, io};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// `manifest.json` in a folder that holds a folder a model.
+pub struct Manifest {
+    folder: PathBuf,
+    models: BTreeMap<String, Entry>,
+}
+
+/// One converted model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// File, or Hub repository, that it came from.
+    source: String,
+    /// What found it right.
+    verified: Vec<String>,
+    /// SHA-256 of every file in its folder.
+    sha256: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// The folder's manifest, or an empty one.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = path(folder);
+        let models = match fs::read_to_string(&path) {
+            Ok(text) => {
+                serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        Ok(Self {
+            folder: folder.to_owned(),
+            models,
+        })
+    }
+
+    /// Whether a model was converted and its files are still what they were.
+    pub fn holds(&self, model: &str) -> Result<bool> {
+        let Some(entry) = self.models.get(model) else {
+            return Ok(false);
+        };
+        let folder = self.folder.join(model);
+        Ok(folder.exists() && hashes(&folder)? == entry.sha256)
+    }
+
+    /// Lists a model, and writes the whole manifest, so that a run that is stopped later has kept it.
+    pub fn add(&mut self, model: &str, entry: &Entry) -> Result<()> {
+        self.models.insert(model.to_owned(), entry.clone());
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder).context("cannot write the manifest")?;
+        writeln!(file, "{}", serde_json::to_string_pretty(&self.models)?)?;
+        let path = path(&self.folder);
+        file.persist(&path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(())
+    }
+}
+
+impl Entry {
+    /// Describes a folder as it is now.
+    pub fn of(folder: &Path, source: &str, verified: Vec<String>) -> Result<Self> {
+        Ok(Self {
+            source: source.to_owned(),
+            verified,
+            sha256: hashes(folder)?,
+        })
+    }
+}
+
+fn path(folder: &Path) -> PathBuf {
+    folder.join("manifest.json")
+}
+
+fn hashes(folder: &Path) -> Result<BTreeMap<String, String>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let hash = |entry: io::Result<fs::DirEntry>| {
+        let path = entry?.path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let hash = sha256(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok((name, hash))
+    };
+    entries.map(hash).collect()
+}
+
+fn sha256(path: &Path) -> Result<String> {
+    let mut hasher = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut hasher)?;
+    let mut text = String::new();
+    for byte in hasher.finalize() {
+        write!(text, "{byte:02x}")?;
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_held_until_its_files_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("small");
+        fs::create_dir(&model).unwrap();
+        fs::write(model.join("config.json"), "abc").unwrap();
+        let entry = Entry::of(&model, "a file", vec![]).unwrap();
+        let of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(entry.sha256["config.json"], of_abc);
+
+        Manifest::open(folder.path())
+            .unwrap()
+            .add("small", &entry)
+            .unwrap();
+        let manifest = Manifest::open(folder.path()).unwrap();
+        assert!(manifest.holds("small").unwrap());
+        assert!(!manifest.holds("other").unwrap());
+        fs::write(model.join("config.json"), "abd").unwrap();
+        assert!(!manifest.holds("small").unwrap());
+    }
+}
