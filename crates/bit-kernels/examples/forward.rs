@@ -84,21 +84,9 @@ impl Network {
 
     fn forward(&self, pixels: &[f32], shape: Shape, clock: &mut Clock) -> Vec<f32> {
         let input = clock.time("layout".into(), || to_channels_last(pixels, shape));
-        let h = run(
-            clock,
-            &self.stem,
-            Activations::new(&input, shape),
-            Padding::same(3),
-            Residual::None,
-            false,
-        );
-        let pool = || {
-            max_pool(
-                Activations::new(&h.data, h.shape),
-                Window::square(3, 2),
-                Padding::same(1),
-            )
-        };
+        let stem = Activations::new(&input, shape);
+        let (h, _, size) = run(clock, &self.stem, stem, Padding::same(3), None);
+        let pool = || max_pool(Activations::new(&h, size), Window::square(3, 2), Padding::same(1));
         let (mut data, mut shape, mut moments) = clock.time("max_pool".into(), pool);
         let norm =
             |moments: &Moments, norm: &Norm| moments.group_norm(32, &norm.weight, &norm.bias, 1e-5, true);
@@ -106,32 +94,16 @@ impl Network {
             let affine = norm(&moments, &block.norms[0]);
             let input = Activations::new(&data, shape).normalized(&affine);
             let none = Padding::default();
-            let shortcut = block
-                .downsample
-                .as_ref()
-                .map(|conv| run(clock, conv, input, none, Residual::None, false).data);
-            let mut h = run(clock, &block.convs[0], input, none, Residual::None, true);
-            let affine = norm(&h.moments.expect("asked for"), &block.norms[1]);
-            let input = Activations::new(&h.data, h.shape).normalized(&affine);
-            h = run(
-                clock,
-                &block.convs[1],
-                input,
-                Padding::same(1),
-                Residual::None,
-                true,
-            );
-            let affine = norm(&h.moments.expect("asked for"), &block.norms[2]);
-            let input = Activations::new(&h.data, h.shape).normalized(&affine);
-            h = run(
-                clock,
-                &block.convs[2],
-                input,
-                none,
-                Residual::Into(shortcut.unwrap_or(data)),
-                true,
-            );
-            (data, shape, moments) = (h.data, h.shape, h.moments.expect("asked for"));
+            let shortcut = block.downsample.as_ref();
+            let shortcut = shortcut.map(|conv| run(clock, conv, input, none, None).0);
+            let (h, m, size) = run(clock, &block.convs[0], input, none, None);
+            let affine = norm(&m, &block.norms[1]);
+            let input = Activations::new(&h, size).normalized(&affine);
+            let (h, m, size) = run(clock, &block.convs[1], input, Padding::same(1), None);
+            let affine = norm(&m, &block.norms[2]);
+            let input = Activations::new(&h, size).normalized(&affine);
+            let onto = shortcut.unwrap_or(data);
+            (data, moments, shape) = run(clock, &block.convs[2], input, none, Some(onto));
         }
         let affine = norm(&moments, &self.norm);
         let pooled = clock.time("average".into(), || {
@@ -143,35 +115,46 @@ impl Network {
             &self.head,
             Activations::new(&pooled, shape),
             Padding::default(),
-            Residual::None,
-            false,
+            None,
         )
-        .data
+        .0
+        .to_vec()
     }
 }
 
+/// The convolution, added to `onto` where there is a shortcut.
 fn run(
     clock: &mut Clock,
     conv: &PreparedConv,
     input: Activations<'_>,
     padding: Padding,
-    residual: Residual<'_>,
-    moments: bool,
-) -> ConvOutput {
+    onto: Option<Buffer>,
+) -> (Buffer, Moments, Shape) {
     let (window, shape) = (conv.window(), input.shape);
     let out = window.output(shape, padding, conv.channels()).expect("fits");
+    let Shape {
+        height,
+        width,
+        channels,
+        ..
+    } = shape;
+    let ([tall, wide], stride) = (window.kernel, window.stride[0]);
     let name = format!(
-        "{:4}x{:<4} {:4} -> {:<4} {}x{}/{}",
-        shape.height,
-        shape.width,
-        shape.channels,
-        out.channels,
-        window.kernel[0],
-        window.kernel[1],
-        window.stride[0]
+        "{height:4}x{width:<4} {channels:4} -> {:<4} {tall}x{wide}/{stride}",
+        out.channels
     );
-    let flops = 2 * out.len() * window.taps() * shape.channels;
-    clock.time_flops(name, flops, || conv.forward(input, padding, residual, moments))
+    let flops = 2 * out.len() * window.taps() * channels;
+    let (data, moments) = clock.time_flops(name, flops, || match onto {
+        Some(mut onto) => {
+            let moments = conv.accumulate(input, padding, &mut onto, true);
+            (onto, moments)
+        }
+        None => {
+            let result = conv.forward(input, padding, None, true);
+            (result.data, result.moments)
+        }
+    });
+    (data, moments.expect("asked for"), out)
 }
 
 /// What each operation of one forward took.

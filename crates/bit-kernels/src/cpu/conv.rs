@@ -1,6 +1,7 @@
 //! Convolutions with weights prepared once.
 
 use super::affine::Activations;
+use super::memory::Buffer;
 use super::moments::Moments;
 use super::product;
 use super::shape::{Geometry, Padding, Shape, Window};
@@ -15,22 +16,10 @@ pub struct PreparedConv {
     window: Window,
 }
 
-/// What is added to a convolution's output.
-#[derive(Debug, Default)]
-pub enum Residual<'a> {
-    /// Nothing.
-    #[default]
-    None,
-    /// These values, laid out as the output.
-    Add(&'a [f32]),
-    /// These values, whose memory becomes the output's.
-    Into(Vec<f32>),
-}
-
 /// A convolution's result.
 pub struct ConvOutput {
     /// `[images, height, width, channels]`
-    pub data: Vec<f32>,
+    pub data: Buffer,
     /// The shape of `data`.
     pub shape: Shape,
     /// Statistics of `data` (after the residual), where they were asked for.
@@ -115,7 +104,7 @@ impl PreparedConv {
     }
 
     /// Convolves `input` padded by zeros (after its normalization), adds `residual`, and returns the statistics of
-    /// the result if `want_moments`.
+    /// the sum if `want_moments`.
     ///
     /// # Panics
     /// When the input has another number of channels or is smaller than the window, or the residual's length is not
@@ -124,61 +113,79 @@ impl PreparedConv {
         &self,
         input: Activations<'_>,
         padding: Padding,
-        residual: Residual<'_>,
+        residual: Option<&[f32]>,
         want_moments: bool,
     ) -> ConvOutput {
-        let shape = self.window.output(input.shape, padding, self.channels());
-        let Some(shape) = shape.filter(|_| input.shape.channels == self.inputs) else {
+        let geometry = self.geometry(input.shape, padding);
+        let shape = geometry.output;
+        assert!(
+            residual.is_none_or(|values| values.len() == shape.len()),
+            "the residual is of shape {shape:?}"
+        );
+        let mut data = Buffer::take(shape.len());
+        let residual = residual.map_or(std::ptr::null(), <[f32]>::as_ptr);
+        // SAFETY: `data` is as long as the output; `residual` is null or as long.
+        let moments = unsafe { self.run(&geometry, input, data.as_mut_ptr(), residual, want_moments) };
+        ConvOutput { data, shape, moments }
+    }
+
+    /// Adds the convolution of `input` to `onto`, which is the shortcut before and the output after, and returns
+    /// its statistics if `want_moments`.
+    ///
+    /// # Panics
+    /// As [`PreparedConv::forward`].
+    pub fn accumulate(
+        &self,
+        input: Activations<'_>,
+        padding: Padding,
+        onto: &mut [f32],
+        want_moments: bool,
+    ) -> Option<Moments> {
+        let geometry = self.geometry(input.shape, padding);
+        assert_eq!(
+            onto.len(),
+            geometry.output.len(),
+            "the residual is of shape {:?}",
+            geometry.output
+        );
+        let out = onto.as_mut_ptr();
+        // SAFETY: `onto` is as long as the output.
+        unsafe { self.run(&geometry, input, out, out, want_moments) }
+    }
+
+    fn geometry(&self, input: Shape, padding: Padding) -> Geometry {
+        let output = self.window.output(input, padding, self.channels());
+        let Some(output) = output.filter(|_| input.channels == self.inputs) else {
             panic!(
-                "{:?} over {} channels does not fit {:?}, {padding:?}",
-                self.window, self.inputs, input.shape
+                "{:?} over {} channels does not fit {input:?} with {padding:?}",
+                self.window, self.inputs
             );
         };
-        let geometry = Geometry {
-            input: input.shape,
-            output: shape,
+        Geometry {
+            input,
+            output,
             window: self.window,
             padding,
+        }
+    }
+
+    /// # Safety
+    /// As `product::convolve`.
+    unsafe fn run(
+        &self,
+        geometry: &Geometry,
+        input: Activations<'_>,
+        out: *mut f32,
+        residual: *const f32,
+        want_moments: bool,
+    ) -> Option<Moments> {
+        let winograd = winograd::applies(geometry, &self.weights);
+        let convolve = if winograd {
+            winograd::convolve
+        } else {
+            product::convolve
         };
-        let (mut data, add) = match residual {
-            Residual::None => (Vec::with_capacity(shape.len()), std::ptr::null()),
-            Residual::Add(values) => {
-                assert_eq!(
-                    values.len(),
-                    shape.len(),
-                    "the residual has the output's shape {shape:?}"
-                );
-                (Vec::with_capacity(shape.len()), values.as_ptr())
-            }
-            Residual::Into(mut values) => {
-                assert_eq!(
-                    values.len(),
-                    shape.len(),
-                    "the residual has the output's shape {shape:?}"
-                );
-                let at = values.as_mut_ptr();
-                (values, at.cast_const())
-            }
-        };
-        // SAFETY: `data` has room for the output, all of which is written; `add` is null or as long.
-        let moments = unsafe {
-            let winograd = winograd::applies(&geometry, &self.weights);
-            let convolve = if winograd {
-                winograd::convolve
-            } else {
-                product::convolve
-            };
-            let moments = convolve(
-                &geometry,
-                &self.weights,
-                input,
-                data.as_mut_ptr(),
-                add,
-                want_moments,
-            );
-            data.set_len(shape.len());
-            moments
-        };
-        ConvOutput { data, shape, moments }
+        // SAFETY: the caller's promise.
+        unsafe { convolve(geometry, &self.weights, input, out, residual, want_moments) }
     }
 }

@@ -2,8 +2,8 @@
 //! with zeros in the padding, laid out as the micro-kernel wants a tile (implicit im2col; see `micro`).
 
 use super::affine::Reading;
+use super::memory::Scratch;
 use super::micro::BLOCK;
-use super::scratch::Scratch;
 use super::shape::Geometry;
 use super::simd::{Kernel, Simd};
 

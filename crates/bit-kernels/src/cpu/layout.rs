@@ -2,13 +2,14 @@
 
 use rayon::prelude::*;
 
+use super::memory::Buffer;
 use super::shape::Shape;
 
 /// Channels-first data of `shape` (whose fields name sizes, not an order) as channels-last.
 ///
 /// # Panics
 /// When `data` has another length than `shape`.
-pub fn to_channels_last(data: &[f32], shape: Shape) -> Vec<f32> {
+pub fn to_channels_last(data: &[f32], shape: Shape) -> Buffer {
     assert_eq!(
         data.len(),
         shape.len(),
@@ -21,7 +22,7 @@ pub fn to_channels_last(data: &[f32], shape: Shape) -> Vec<f32> {
 ///
 /// # Panics
 /// When `data` has another length than `shape`.
-pub fn to_channels_first(data: &[f32], shape: Shape) -> Vec<f32> {
+pub fn to_channels_first(data: &[f32], shape: Shape) -> Buffer {
     assert_eq!(
         data.len(),
         shape.len(),
@@ -31,9 +32,9 @@ pub fn to_channels_first(data: &[f32], shape: Shape) -> Vec<f32> {
 }
 
 /// Transposes every `rows` by `columns` matrix in `data`, in squares that stay in the first-level cache.
-fn transpose(data: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+fn transpose(data: &[f32], rows: usize, columns: usize) -> Buffer {
     const SIDE: usize = 32;
-    let mut out = vec![0.0; data.len()];
+    let mut out = Buffer::take(data.len());
     let band = (rows * SIDE).max(1);
     out.par_chunks_mut((rows * columns).max(1))
         .zip(data.par_chunks((rows * columns).max(1)))

@@ -8,7 +8,7 @@
 //! | step | function |
 //! |---|---|
 //! | standardize a weight | [`standardize_weight`] |
-//! | convolution or linear layer | [`PreparedConv::forward`] |
+//! | convolution or linear layer | [`PreparedConv::forward`], [`PreparedConv::accumulate`] |
 //! | the stem's pool, after padding with zeros | [`max_pool`] |
 //! | statistics of activations made elsewhere | [`moments`] |
 //! | normalization as a pass | [`normalize`] |
@@ -21,14 +21,16 @@
 //! ```text
 //! let norm1 = moments.group_norm(32, weight1, bias1, 1e-5, true);
 //! let input = Activations::new(&x, shape).normalized(&norm1);
-//! let shortcut = downsample.forward(input, Padding::default(), Residual::None, false);
-//! let h = conv1.forward(input, Padding::default(), Residual::None, true);
+//! let mut shortcut = downsample.forward(input, Padding::default(), None, false);
+//! let h = conv1.forward(input, Padding::default(), None, true);
 //! let norm2 = h.moments.unwrap().group_norm(32, weight2, bias2, 1e-5, true);
-//! let h = conv2.forward(Activations::new(&h.data, h.shape).normalized(&norm2), Padding::same(1), Residual::None, true);
+//! let h = conv2.forward(Activations::new(&h.data, h.shape).normalized(&norm2), Padding::same(1), None, true);
 //! let norm3 = h.moments.unwrap().group_norm(32, weight3, bias3, 1e-5, true);
 //! let h = Activations::new(&h.data, h.shape).normalized(&norm3);
-//! let out = conv3.forward(h, Padding::default(), Residual::Into(shortcut.data), true); // moments: the next norm1
+//! let next = conv3.accumulate(h, Padding::default(), &mut shortcut.data, true); // the next norm1's moments
 //! ```
+//!
+//! Results are [`Buffer`]s, whose memory is reused once they are dropped: fresh pages cost a tenth of a forward.
 //!
 //! Work runs on rayon's current pool; a whole forward inside `rayon::scope` or `ThreadPool::install` saves waking a
 //! thread at each operation. [`Isa::active`] chooses the instruction set (see [`ISA_VARIABLE`]).
@@ -37,24 +39,24 @@ mod affine;
 mod conv;
 mod gather;
 mod layout;
+mod memory;
 mod micro;
 mod moments;
 mod pointwise;
 mod pool;
 mod product;
-mod scratch;
 mod shape;
 mod simd;
 mod weights;
 mod winograd;
 
 pub use affine::{Activations, Affine};
-pub use conv::{ConvOutput, PreparedConv, Residual};
+pub use conv::{ConvOutput, PreparedConv};
 pub use layout::{to_channels_first, to_channels_last};
+pub use memory::{Buffer, release_memory};
 pub use moments::{Moments, moments};
 pub use pointwise::{add, normalize};
 pub use pool::{global_average_pool, max_pool};
-pub use scratch::release_scratch;
 pub use shape::{Padding, Shape, Window};
 pub use simd::{ISA_VARIABLE, Isa};
 pub use weights::standardize_weight;

@@ -2,6 +2,7 @@
 //! post-activation block.
 
 use super::affine::Activations;
+use super::memory::Buffer;
 use super::product::{Shared, for_each};
 use super::simd::{Isa, Kernel, Simd};
 
@@ -9,7 +10,7 @@ use super::simd::{Isa, Kernel, Simd};
 const CHUNK: usize = 16 * 1024;
 
 /// The (normalized) input itself, `[images, height, width, channels]`.
-pub fn normalize(input: Activations<'_>) -> Vec<f32> {
+pub fn normalize(input: Activations<'_>) -> Buffer {
     pointwise_with(Isa::active(), input, None, false)
 }
 
@@ -17,7 +18,7 @@ pub fn normalize(input: Activations<'_>) -> Vec<f32> {
 ///
 /// # Panics
 /// When the shapes differ.
-pub fn add(left: Activations<'_>, right: Activations<'_>, relu: bool) -> Vec<f32> {
+pub fn add(left: Activations<'_>, right: Activations<'_>, relu: bool) -> Buffer {
     pointwise_with(Isa::active(), left, Some(right), relu)
 }
 
@@ -26,13 +27,13 @@ pub(super) fn pointwise_with(
     left: Activations<'_>,
     right: Option<Activations<'_>>,
     relu: bool,
-) -> Vec<f32> {
+) -> Buffer {
     let shape = left.shape;
     assert!(
         right.is_none_or(|right| right.shape == shape),
         "both summands have the shape {shape:?}"
     );
-    let mut data: Vec<f32> = Vec::with_capacity(shape.len());
+    let mut data = Buffer::take(shape.len());
     let out = Shared(data.as_mut_ptr());
     let pixels = (CHUNK / shape.channels.max(1)).max(1);
     let parts = shape.pixels().div_ceil(pixels);
@@ -53,8 +54,6 @@ pub(super) fn pointwise_with(
             });
         }
     });
-    // SAFETY: every pixel has been written.
-    unsafe { data.set_len(shape.len()) };
     data
 }
 

@@ -1,6 +1,7 @@
 //! Max pooling over zero-padded images, and the global average pool with its normalization.
 
 use super::affine::Activations;
+use super::memory::Buffer;
 use super::moments::{Moments, Partials, RowMoments};
 use super::product::{Shared, for_each};
 use super::shape::{Geometry, Padding, Shape, Window};
@@ -11,7 +12,7 @@ use super::simd::{Isa, Kernel, Simd};
 ///
 /// # Panics
 /// When the window does not fit.
-pub fn max_pool(input: Activations<'_>, window: Window, padding: Padding) -> (Vec<f32>, Shape, Moments) {
+pub fn max_pool(input: Activations<'_>, window: Window, padding: Padding) -> (Buffer, Shape, Moments) {
     max_pool_with(Isa::active(), input, window, padding)
 }
 
@@ -20,7 +21,7 @@ pub(super) fn max_pool_with(
     input: Activations<'_>,
     window: Window,
     padding: Padding,
-) -> (Vec<f32>, Shape, Moments) {
+) -> (Buffer, Shape, Moments) {
     let Some(shape) = window.output(input.shape, padding, input.shape.channels) else {
         panic!("{window:?} does not fit {:?} with {padding:?}", input.shape);
     };
@@ -30,7 +31,7 @@ pub(super) fn max_pool_with(
         window,
         padding,
     };
-    let mut data: Vec<f32> = Vec::with_capacity(shape.len());
+    let mut data = Buffer::take(shape.len());
     let mut partials = Partials::new(shape.images, shape.height, shape.channels);
     let (out, moments) = (Shared(data.as_mut_ptr()), Shared(partials.as_mut_ptr()));
     for_each(shape.images * shape.height, |task| {
@@ -55,8 +56,6 @@ pub(super) fn max_pool_with(
             });
         }
     });
-    // SAFETY: every row has been written.
-    unsafe { data.set_len(shape.len()) };
     (data, shape, partials.combine(shape.channels, |_, _| shape.width))
 }
 

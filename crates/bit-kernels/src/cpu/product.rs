@@ -10,9 +10,9 @@ use rayon::prelude::*;
 
 use super::affine::Activations;
 use super::gather::Gather;
+use super::memory::Scratch;
 use super::micro::{BLOCK, Tile, tile_len};
 use super::moments::{Moments, Partials};
-use super::scratch::Scratch;
 use super::shape::Geometry;
 use super::weights::Packed;
 

@@ -12,10 +12,10 @@ use std::ops::Range;
 use self::kernels::{Filters, Grid, Inputs, Outputs, Products};
 use self::transform::{OUT, POINTS};
 use super::affine::Activations;
+use super::memory::Scratch;
 use super::micro::BLOCK;
 use super::moments::{Moments, Partials};
 use super::product::{Shared, for_each};
-use super::scratch::Scratch;
 use super::shape::{Geometry, Window};
 use super::weights::Packed;
 
