@@ -126,7 +126,7 @@ mod tests {
         let manifest = Manifest::open(folder.path()).unwrap();
         assert!(manifest.holds("small").unwrap());
         assert!(!manifest.holds("other").unwrap());
-        fs::write(model.join("config.json"), "abd").unwrap();
+        fs::write(model.join("config.json"), "changed").unwrap();
         assert!(!manifest.holds("small").unwrap());
     }
 }
