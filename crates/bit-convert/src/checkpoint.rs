@@ -95,6 +95,18 @@ impl Checkpoint {
         Ok(opened)
     }
 
+    /// Opens a safetensors file that is compiled into the program. `name` stands for its path in messages.
+    ///
+    /// # Errors
+    ///
+    /// When the content is not safetensors or contradicts itself.
+    pub fn embedded(name: &str, bytes: &'static [u8]) -> Result<Self> {
+        let mut opened = Self::empty(Path::new(name));
+        let source = SafetensorsFile::open(DataFile::embedded(name, bytes))?;
+        opened.add(PathBuf::from(name), Box::new(source))?;
+        Ok(opened)
+    }
+
     fn empty(path: &Path) -> Self {
         Self {
             path: path.to_path_buf(),

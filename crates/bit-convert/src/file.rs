@@ -9,8 +9,16 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct DataFile {
     path: PathBuf,
-    file: File,
+    content: Content,
     len: u64,
+}
+
+/// Where a file's bytes are.
+#[derive(Debug)]
+enum Content {
+    Disk(File),
+    /// Inside the program, for models that are compiled in.
+    Embedded(&'static [u8]),
 }
 
 impl DataFile {
@@ -19,9 +27,18 @@ impl DataFile {
         let len = file.metadata().map_err(ConvertError::io(path, "open"))?.len();
         Ok(Self {
             path: path.to_path_buf(),
-            file,
+            content: Content::Disk(file),
             len,
         })
+    }
+
+    /// Bytes that are part of the program, under a name for messages.
+    pub(crate) fn embedded(name: &str, bytes: &'static [u8]) -> Self {
+        Self {
+            path: PathBuf::from(name),
+            content: Content::Embedded(bytes),
+            len: bytes.len() as u64,
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -34,9 +51,11 @@ impl DataFile {
 
     /// A second handle to the same open file, with a cursor of its own use.
     pub(crate) fn handle(&self) -> Result<File> {
-        self.file
-            .try_clone()
-            .map_err(ConvertError::io(&self.path, "open"))
+        let handle = match &self.content {
+            Content::Disk(file) => file.try_clone(),
+            Content::Embedded(_) => Err(io::Error::other("embedded models are safetensors")),
+        };
+        handle.map_err(ConvertError::io(&self.path, "open"))
     }
 
     /// The bytes of a range that a file's own header claims. Nothing is allocated for a range outside the file.
@@ -49,9 +68,14 @@ impl DataFile {
             );
             return Err(ConvertError::malformed(&self.path, place, reason));
         }
-        let mut bytes = vec![0; len];
-        read_exact_at(&self.file, &mut bytes, offset).map_err(ConvertError::io(&self.path, "read"))?;
-        Ok(bytes)
+        match &self.content {
+            Content::Disk(file) => {
+                let mut bytes = vec![0; len];
+                read_exact_at(file, &mut bytes, offset).map_err(ConvertError::io(&self.path, "read"))?;
+                Ok(bytes)
+            }
+            Content::Embedded(bytes) => Ok(bytes[offset as usize..][..len].to_vec()),
+        }
     }
 
     /// The first bytes, fewer when the file is shorter.

@@ -75,7 +75,7 @@ impl Layout {
     }
 
     /// The shape in which a dialect stores a tensor of transformers' `shape`.
-    pub(crate) fn from_transformers(self, shape: &[usize], dialect: Dialect) -> Vec<usize> {
+    pub(crate) fn stored_shape(self, shape: &[usize], dialect: Dialect) -> Vec<usize> {
         match (self, shape) {
             (Self::Hwio, &[o, i, h, w]) => vec![h, w, i, o],
             (Self::HeadOi, &[o, i]) if dialect != Dialect::Transformers => vec![o, i, 1, 1],
@@ -85,7 +85,7 @@ impl Layout {
     }
 
     /// The bytes of a tensor with transformers' `shape`, in a dialect's order.
-    pub(crate) fn rearrange_from_transformers<'a>(
+    pub(crate) fn rearrange_to_stored<'a>(
         self,
         bytes: Cow<'a, [u8]>,
         shape: &[usize],
@@ -113,8 +113,8 @@ mod tests {
     #[test]
     fn a_kernel_goes_there_and_back() {
         let bytes: Vec<u8> = (0..2 * 3 * 4 * 5).collect();
-        let stored = Layout::Hwio.rearrange_from_transformers(Cow::Borrowed(&bytes), &[2, 3, 4, 5], 1);
-        let shape = Layout::Hwio.from_transformers(&[2, 3, 4, 5], Dialect::GoogleNpz);
+        let stored = Layout::Hwio.rearrange_to_stored(Cow::Borrowed(&bytes), &[2, 3, 4, 5], 1);
+        let shape = Layout::Hwio.stored_shape(&[2, 3, 4, 5], Dialect::GoogleNpz);
         assert_eq!(shape, [4, 5, 3, 2]);
         assert_eq!(
             Layout::Hwio.rearrange_to_transformers(stored, &shape, 1).as_ref(),

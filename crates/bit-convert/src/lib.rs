@@ -17,8 +17,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod architecture;
 mod burnpack;
+mod cast;
 mod checkpoint;
+mod convert;
 mod dialect;
 mod error;
 mod file;
@@ -30,8 +33,13 @@ mod tensor;
 mod write;
 
 pub use checkpoint::{Checkpoint, Format};
+pub use convert::{ConvertOptions, Converted, Target, convert};
 pub use dialect::BitTensors;
 pub use error::{ConvertError, Result};
 pub use names::Dialect;
 pub use tensor::{DType, Entry, Tensor, TensorInfo};
+pub use write::burnpack::write_burnpack;
+pub use write::npz::write_npz;
+pub use write::onnx::{ONNX_OPSET, write_onnx};
+pub use write::pytorch::write_pytorch;
 pub use write::safetensors::{MAX_SHARD_BYTES, write_safetensors, write_safetensors_shards};

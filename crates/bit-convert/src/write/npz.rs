@@ -1,0 +1,28 @@
+//! Writing NumPy archives.
+
+use super::safetensors::reject_duplicates;
+use super::zipped::ArchiveWriter;
+use crate::error::Result;
+use crate::file::write_atomic;
+use crate::read::npy::NpyHeader;
+use crate::tensor::Entry;
+use std::path::Path;
+
+/// Writes an uncompressed `.npz` that `numpy.load` reads. NumPy has no bfloat16: such tensors become arrays of two
+/// opaque bytes (`|V2`), as JAX saves them.
+///
+/// # Errors
+///
+/// As [`write_safetensors`](crate::write_safetensors).
+pub fn write_npz(path: &Path, entries: Vec<Entry<'_>>) -> Result<()> {
+    reject_duplicates(path, &entries)?;
+    write_atomic(path, |writer| {
+        let mut archive = ArchiveWriter::new(path, writer);
+        for entry in entries {
+            let header = NpyHeader::write(entry.info.dtype, &entry.info.shape);
+            let name = format!("{}.npy", entry.info.name);
+            archive.add(&name, &[&header, &entry.read(path)?])?;
+        }
+        archive.finish()
+    })
+}

@@ -1,0 +1,236 @@
+//! Any format to any other and back keeps every bit.
+#![allow(clippy::unwrap_used)]
+
+use bit_config::BitConfig;
+use bit_convert::{Checkpoint, ConvertOptions, DType, Dialect, Format, Target, convert};
+use std::path::{Path, PathBuf};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
+/// The tiny networks have four groups, which no tensor shows.
+fn options(reference: &str) -> ConvertOptions<'static> {
+    let config = BitConfig::from_file(&fixture(reference).join("config.json")).unwrap();
+    ConvertOptions {
+        config: Some(config),
+        ..ConvertOptions::default()
+    }
+}
+
+fn assert_same(found: &Path, reference: &str) {
+    let (found, reference) = (
+        Checkpoint::open(found).unwrap(),
+        Checkpoint::open(&fixture(reference)).unwrap(),
+    );
+    let (found, reference) = (
+        found.to_transformers().unwrap(),
+        reference.to_transformers().unwrap(),
+    );
+    for info in found.tensors() {
+        assert_eq!(
+            found.read(&info.name).unwrap(),
+            reference.read(&info.name).unwrap(),
+            "{}",
+            info.name
+        );
+    }
+    assert!(found.unused().is_empty());
+}
+
+/// A destination that is one file, since timm's folder is for the published shapes only.
+const TARGETS: [(Target, &str); 5] = [
+    (Target::Transformers, "out.safetensors"),
+    (Target::Pytorch, "out.bin"),
+    (Target::Timm, "timm.safetensors"),
+    (Target::Google, "out.npz"),
+    (Target::Burnpack, "out.bpk"),
+];
+
+const SOURCES: [&str; 11] = [
+    "preactivation",
+    "sharded",
+    "sharded_bin",
+    "legacy.bin",
+    "channels_last.bin",
+    "training.pth",
+    "bit.pth.tar",
+    "timm",
+    "google_compressed.npz",
+    "google_numbered.npz",
+    "jax_dense_head.npz",
+];
+
+#[test]
+fn every_source_reaches_every_target_and_comes_back_with_every_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options("preactivation");
+    for source in SOURCES {
+        let source = Checkpoint::open(&fixture(source)).unwrap();
+        for (target, file) in TARGETS {
+            let there = folder.path().join(file);
+            convert(&source, &there, target, &options).unwrap();
+            assert_same(&there, "preactivation");
+            let back = folder.path().join("back.safetensors");
+            convert(
+                &Checkpoint::open(&there).unwrap(),
+                &back,
+                Target::Transformers,
+                &options,
+            )
+            .unwrap();
+            assert_same(&back, "preactivation");
+        }
+    }
+}
+
+#[test]
+fn a_folder_converted_to_itself_is_the_file_that_transformers_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    let converted = convert(
+        &source,
+        folder.path(),
+        Target::Transformers,
+        &ConvertOptions::default(),
+    )
+    .unwrap();
+    let written = std::fs::read(folder.path().join("model.safetensors")).unwrap();
+    assert!(written == std::fs::read(fixture("preactivation/model.safetensors")).unwrap());
+    assert_eq!(
+        converted.config,
+        BitConfig::from_file(&fixture("preactivation/config.json")).unwrap()
+    );
+    assert!(
+        converted
+            .no_processor
+            .unwrap()
+            .to_string()
+            .contains("preprocessor_config.json")
+    );
+}
+
+#[test]
+fn the_bottleneck_network_comes_out_of_larger_models() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options("bottleneck");
+    for source in [
+        "bottleneck",
+        "vit_hybrid.safetensors",
+        "dpt_hybrid.safetensors",
+        "timm_hybrid.safetensors",
+        "midas.pt",
+        "vit_hybrid.npz",
+    ] {
+        let source = Checkpoint::open(&fixture(source)).unwrap();
+        for (target, file) in TARGETS
+            .into_iter()
+            .filter(|(target, _)| *target != Target::Google)
+        {
+            convert(&source, &folder.path().join(file), target, &options).unwrap();
+            assert_same(&folder.path().join(file), "bottleneck");
+        }
+        let refused = convert(&source, &folder.path().join("out.npz"), Target::Google, &options).unwrap_err();
+        assert!(refused.to_string().contains("bottleneck variant"), "{refused}");
+    }
+}
+
+#[test]
+fn a_burnpack_file_stands_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.bpk");
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    convert(&source, &path, Target::Burnpack, &ConvertOptions::default()).unwrap();
+    let opened = Checkpoint::open(&path).unwrap();
+    assert_eq!(opened.format(), Format::Burnpack);
+    assert_eq!(opened.to_transformers().unwrap().config().unwrap().num_groups, 4);
+}
+
+#[test]
+fn half_precision_halves_every_tensor_and_keeps_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Checkpoint::open(&fixture("google.npz")).unwrap();
+    for dtype in [DType::F16, DType::BF16] {
+        for (target, file) in TARGETS {
+            let path = folder.path().join(file);
+            let options = ConvertOptions {
+                dtype: Some(dtype),
+                ..options("preactivation")
+            };
+            convert(&source, &path, target, &options).unwrap();
+            let opened = Checkpoint::open(&path).unwrap();
+            assert!(
+                opened.tensors().iter().all(|info| info.dtype == dtype),
+                "{target}"
+            );
+            assert!(
+                opened
+                    .to_transformers()
+                    .unwrap()
+                    .check(options.config.as_ref().unwrap())
+                    .is_ok()
+            );
+        }
+    }
+}
+
+#[test]
+fn progress_counts_every_byte_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    let seen = std::cell::RefCell::new(vec![]);
+    let progress = |done: u64, total: u64| seen.borrow_mut().push((done, total));
+    let options = ConvertOptions {
+        progress: Some(&progress),
+        ..ConvertOptions::default()
+    };
+    convert(&source, folder.path(), Target::Pytorch, &options).unwrap();
+    let bytes: u64 = source.tensors().iter().map(|info| info.byte_len() as u64).sum();
+    assert_eq!(seen.borrow().len(), source.tensors().len());
+    assert_eq!(seen.borrow().last(), Some(&(bytes, bytes)));
+}
+
+#[test]
+fn groups_that_no_tensor_shows_are_asked_for() {
+    let source = Checkpoint::open(&fixture("google.npz")).unwrap();
+    let message = source
+        .to_transformers()
+        .unwrap()
+        .config()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("groups") && message.contains("config.json"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_timm_folder_of_an_unpublished_shape_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    let refused = convert(&source, folder.path(), Target::Timm, &ConvertOptions::default()).unwrap_err();
+    assert!(
+        refused.to_string().contains("six published architectures"),
+        "{refused}"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_configuration_that_the_tensors_contradict_is_refused_by_tensor() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Checkpoint::open(&fixture("google.npz")).unwrap();
+    assert_eq!(source.to_transformers().unwrap().dialect(), Dialect::GoogleNpz);
+    let mut options = options("preactivation");
+    options.config = options.config.map(|config| config.with_num_labels(7));
+    let refused = convert(&source, folder.path(), Target::Transformers, &options)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("resnet/head/conv2d/kernel") && refused.contains("[7, 24]"),
+        "{refused}"
+    );
+}
