@@ -36,6 +36,7 @@ PROCESSORS = {"pil": BitImageProcessorPil, "torchvision": BitImageProcessor}
 FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 TORCH_FILTERS = [0, 1, 2, 3]
 RAW = {"do_rescale": False, "do_normalize": False}
+TORCH_SUFFIXES = {".png", ".jpg", ".jpeg", ".gif", ".webp"}
 SUFFIXES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
 
 
@@ -179,7 +180,9 @@ def random_case(rng, folder, index):
         case = {"raw": str(path), "dtype": dtype[:3].strip(), "shape": list(data.shape)}
         return {"processor": kind, "config": config, "input": case}, (data if rng.integers(2) else torch.from_numpy(data)), f"raw {dtype}"
     path, mode = picture(rng, folder, index)
-    source = "path" if rng.integers(3) == 0 else "picture"
+    # torchvision decodes only these; here the other formats work by path too.
+    decodable = kind == "pil" or path.suffix in TORCH_SUFFIXES
+    source = "path" if rng.integers(3) == 0 and decodable else "picture"
     return {"processor": kind, "config": config, "input": {source: str(path)}}, None, f"{source} {mode}"
 
 
@@ -189,6 +192,8 @@ def folder_cases(folder):
     for index, path in enumerate(paths):
         for kind in PROCESSORS:
             for source in ("path", "picture"):
+                if source == "path" and kind == "torchvision" and path.suffix.lower() not in TORCH_SUFFIXES:
+                    continue
                 filters = TORCH_FILTERS if kind == "torchvision" else list(FILTERS)
                 for resample in (3, filters[index % len(filters)]):
                     for stage in (RAW, {}):

@@ -1,72 +1,78 @@
 //! Pillow's mode conversions: any picture to RGB, or to the array that numpy makes of it.
 
-use image::metadata::Orientation;
-use image::{DynamicImage, RgbImage};
-
-use crate::ImageError;
 use crate::array::{Array, Values};
 use crate::picture::{Mode, Picture, Samples, Transparency};
 
 /// What becomes of transparency on the way to RGB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Alpha {
-    /// `image.convert("RGB")`: colours stay, alpha is dropped. What transformers does for paths.
+    /// Alpha is dropped, colours stay. What torchvision's decoder does.
     Drop,
+    /// Alpha is dropped, except that a single transparent colour becomes white: Pillow's `convert("RGB")` keeps it
+    /// in `info`, and transformers composites the result. What transformers' Pillow processor does for paths.
+    DropButKey,
     /// Composited on white. What transformers does for opened pictures.
     OnWhite,
 }
 
 /// Converts a picture to interleaved RGB.
 pub(crate) fn to_rgb(picture: Picture, alpha: Alpha) -> Array {
+    let picture = picture.reduced();
     let (height, width) = (picture.height, picture.width);
     let on_white = alpha == Alpha::OnWhite;
-    let key = match picture.transparency {
-        Some(Transparency::Colour(key)) if on_white => Some(key),
-        _ => None,
-    };
-    let bytes = match picture.samples {
-        Samples::Words(words) => words.iter().flat_map(|&word| gray_word(word, key)).collect(),
-        Samples::Bytes(bytes) => match picture.mode {
-            Mode::P => {
-                let table = palette_table(&picture.palette, on_white);
-                bytes
-                    .iter()
-                    .flat_map(|&index| table[usize::from(index)])
-                    .collect()
-            }
-            Mode::Bilevel | Mode::L | Mode::I16 => {
-                // Pillow compares with the key's low byte only.
-                let key = key.map(|[gray, ..]| gray as u8);
-                bytes
-                    .iter()
-                    .flat_map(|&gray| [if Some(gray) == key { 255 } else { gray }; 3])
-                    .collect()
-            }
-            Mode::La => {
-                let gray = |&[gray, alpha]: &[u8; 2]| if on_white { over_white(gray, alpha) } else { gray };
-                bytes
-                    .as_chunks::<2>()
-                    .0
-                    .iter()
-                    .flat_map(|pixel| [gray(pixel); 3])
-                    .collect()
-            }
-            Mode::Rgba if on_white => {
-                let blend = |&[r, g, b, a]: &[u8; 4]| [r, g, b].map(|value| over_white(value, a));
-                bytes.as_chunks::<4>().0.iter().flat_map(blend).collect()
-            }
-            Mode::Rgba => bytes
-                .as_chunks::<4>()
+    let key = colour_key(&picture, alpha);
+    let bytes = match (picture.mode, picture.samples) {
+        (_, Samples::Words(words)) => {
+            let key = key.filter(|_| on_white).map(|[gray, ..]| gray);
+            words
+                .iter()
+                .flat_map(|&word| {
+                    [if Some(word) == key {
+                        255
+                    } else {
+                        word.min(255) as u8
+                    }; 3]
+                })
+                .collect()
+        }
+        (Mode::P, Samples::Bytes(bytes)) => {
+            let table = palette_table(&picture.palette, on_white);
+            bytes
+                .iter()
+                .flat_map(|&index| table[usize::from(index)])
+                .collect()
+        }
+        (Mode::Bilevel | Mode::L | Mode::I16, Samples::Bytes(bytes)) => {
+            bytes.iter().flat_map(|&gray| [gray; 3]).collect()
+        }
+        (Mode::La, Samples::Bytes(bytes)) => {
+            let gray = |&[gray, alpha]: &[u8; 2]| if on_white { over_white(gray, alpha) } else { gray };
+            bytes
+                .as_chunks::<2>()
                 .0
                 .iter()
-                .flat_map(|&[r, g, b, _]| [r, g, b])
-                .collect(),
-            Mode::Cmyk => bytes.as_chunks::<4>().0.iter().flat_map(cmyk_to_rgb).collect(),
-            Mode::Rgb => match key {
-                Some(key) => white_where(bytes, key.map(|value| value as u8)),
-                None => bytes,
-            },
-        },
+                .flat_map(|pixel| [gray(pixel); 3])
+                .collect()
+        }
+        (Mode::Rgba, Samples::Bytes(bytes)) if on_white => {
+            let blend = |&[r, g, b, a]: &[u8; 4]| [r, g, b].map(|value| over_white(value, a));
+            bytes.as_chunks::<4>().0.iter().flat_map(blend).collect()
+        }
+        (Mode::Rgba, Samples::Bytes(bytes)) => bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .flat_map(|&[r, g, b, _]| [r, g, b])
+            .collect(),
+        (Mode::Cmyk, Samples::Bytes(bytes)) => {
+            bytes.as_chunks::<4>().0.iter().flat_map(cmyk_to_rgb).collect()
+        }
+        (Mode::Rgb, Samples::Bytes(bytes)) => bytes,
+    };
+    let bytes = match key {
+        // Pillow compares with a key's low bytes only.
+        Some(key) => white_where(bytes, key.map(|value| value as u8)),
+        None => bytes,
     };
     Array {
         height,
@@ -76,25 +82,57 @@ pub(crate) fn to_rgb(picture: Picture, alpha: Alpha) -> Array {
     }
 }
 
-/// Turns an RGB array upright.
-pub(crate) fn upright(rgb: Array, orientation: Orientation) -> Result<Array, ImageError> {
-    let (Values::U8(bytes), false) = (&rgb.values, orientation == Orientation::NoTransforms) else {
-        return Ok(rgb);
-    };
-    let image = RgbImage::from_raw(rgb.width as u32, rgb.height as u32, bytes.clone());
-    let mut image = DynamicImage::ImageRgb8(image.expect("invariant: three bytes a pixel"));
-    image.apply_orientation(orientation);
-    let (height, width) = (image.height() as usize, image.width() as usize);
-    Ok(Array {
-        height,
-        width,
-        channels: 3,
-        values: Values::U8(image.into_bytes()),
-    })
+/// The colour that becomes white, in the RGB picture.
+fn colour_key(picture: &Picture, alpha: Alpha) -> Option<[u16; 3]> {
+    let after_conversion = alpha == Alpha::DropButKey;
+    match (picture.transparency?, picture.mode) {
+        (_, _) if alpha == Alpha::Drop => None,
+        // Pillow forgets to convert these keys, and takes one number for red.
+        (Transparency::Colour([key, ..]), Mode::Bilevel | Mode::I16) if after_conversion => Some([key, 0, 0]),
+        (Transparency::Colour(key), _) => Some(key),
+        (Transparency::Index(index), _) if after_conversion => {
+            let colour = picture
+                .palette
+                .get(usize::from(index))
+                .map_or([0; 3], |&[r, g, b, _]| [r, g, b]);
+            Some(colour.map(u16::from))
+        }
+        (Transparency::Index(_) | Transparency::Palette, _) => None,
+    }
+}
+
+/// Converts a picture to what torchvision's decoder gives for `ImageReadMode.RGB`: 16-bit values stay, and a
+/// GIF's transparent pixels show its background.
+pub(crate) fn to_torchvision(mut picture: Picture) -> Array {
+    let (height, width, mode) = (picture.height, picture.width, picture.mode);
+    if let Samples::Words(words) = picture.samples {
+        let channels = if mode == Mode::I16 { 1 } else { mode.channels() };
+        let rgb = |pixel: &[u16]| {
+            if let [r, g, b, ..] = *pixel {
+                [r, g, b]
+            } else {
+                [pixel[0]; 3]
+            }
+        };
+        let values = Values::U16(words.chunks_exact(channels).flat_map(rgb).collect());
+        return Array {
+            height,
+            width,
+            channels: 3,
+            values,
+        };
+    }
+    if let (Some([r, g, b]), Some(Transparency::Index(index))) = (picture.background, picture.transparency)
+        && let Some(entry) = picture.palette.get_mut(usize::from(index))
+    {
+        *entry = [r, g, b, 255];
+    }
+    to_rgb(picture, Alpha::Drop)
 }
 
 /// The array that `numpy.array(picture)` gives: palette indices stay indices, "1" becomes booleans.
 pub(crate) fn to_array(picture: Picture) -> Array {
+    let picture = picture.reduced();
     let (height, width, channels) = (picture.height, picture.width, picture.mode.channels());
     let values = match picture.samples {
         Samples::Words(words) => Values::U16(words),
@@ -108,14 +146,6 @@ pub(crate) fn to_array(picture: Picture) -> Array {
         width,
         channels,
         values,
-    }
-}
-
-/// A 16-bit gray value is clipped, not divided.
-fn gray_word(word: u16, key: Option<[u16; 3]>) -> [u8; 3] {
-    match key {
-        Some([gray, ..]) if gray == word => [255; 3],
-        _ => [word.min(255) as u8; 3],
     }
 }
 

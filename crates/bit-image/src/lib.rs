@@ -39,6 +39,7 @@ mod error;
 mod geometry;
 mod input;
 mod options;
+mod orient;
 mod picture;
 mod pipeline;
 mod premultiply;

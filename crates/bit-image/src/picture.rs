@@ -55,7 +55,7 @@ impl Mode {
 pub(crate) enum Samples {
     /// One byte a value.
     Bytes(Vec<u8>),
-    /// 16 bits a value, of mode "I;16".
+    /// 16 bits a value: mode "I;16", or colour that Pillow reduces to its high bytes.
     Words(Vec<u16>),
 }
 
@@ -64,6 +64,8 @@ pub(crate) enum Samples {
 pub(crate) enum Transparency {
     /// The palette has alpha values.
     Palette,
+    /// This index of the palette is transparent, all others are opaque.
+    Index(u8),
     /// Pixels of this colour are transparent; gray repeats its value.
     Colour([u16; 3]),
 }
@@ -83,6 +85,8 @@ pub struct Picture {
     /// Red, green, blue and alpha of each index of mode "P".
     pub(crate) palette: Vec<[u8; 4]>,
     pub(crate) transparency: Option<Transparency>,
+    /// What torchvision shows where a GIF is transparent.
+    pub(crate) background: Option<[u8; 3]>,
     pub(crate) orientation: Orientation,
 }
 
@@ -95,6 +99,7 @@ impl Picture {
             samples,
             palette: Vec::new(),
             transparency: None,
+            background: None,
             orientation: Orientation::NoTransforms,
         }
     }
@@ -111,7 +116,11 @@ impl Picture {
 
     /// Pillow's mode.
     pub fn mode(&self) -> Mode {
-        self.mode
+        match (self.mode, &self.samples) {
+            // Pillow has no unpacker from 16-bit gray with alpha to "LA".
+            (Mode::La, Samples::Words(_)) => Mode::Rgba,
+            (mode, _) => mode,
+        }
     }
 
     /// True when an alpha band, a palette's alpha or a transparent colour makes pixels see-through.
@@ -121,20 +130,46 @@ impl Picture {
 }
 
 impl From<&DynamicImage> for Picture {
-    /// 16-bit colour keeps its high bytes, as Pillow's PNG reader does; float colour is clipped to [0, 1].
+    /// Float colour is clipped to [0, 1]; Pillow has no such mode.
     fn from(image: &DynamicImage) -> Self {
-        let high = |values: &[u16]| values.iter().map(|value| (value >> 8) as u8).collect();
         let (mode, samples) = match image {
             DynamicImage::ImageLuma8(pixels) => (Mode::L, Samples::Bytes(pixels.as_raw().clone())),
             DynamicImage::ImageLumaA8(pixels) => (Mode::La, Samples::Bytes(pixels.as_raw().clone())),
             DynamicImage::ImageRgb8(pixels) => (Mode::Rgb, Samples::Bytes(pixels.as_raw().clone())),
             DynamicImage::ImageRgba8(pixels) => (Mode::Rgba, Samples::Bytes(pixels.as_raw().clone())),
             DynamicImage::ImageLuma16(pixels) => (Mode::I16, Samples::Words(pixels.as_raw().clone())),
-            DynamicImage::ImageLumaA16(pixels) => (Mode::La, Samples::Bytes(high(pixels.as_raw()))),
-            DynamicImage::ImageRgb16(pixels) => (Mode::Rgb, Samples::Bytes(high(pixels.as_raw()))),
-            DynamicImage::ImageRgba16(pixels) => (Mode::Rgba, Samples::Bytes(high(pixels.as_raw()))),
+            DynamicImage::ImageLumaA16(pixels) => (Mode::La, Samples::Words(pixels.as_raw().clone())),
+            DynamicImage::ImageRgb16(pixels) => (Mode::Rgb, Samples::Words(pixels.as_raw().clone())),
+            DynamicImage::ImageRgba16(pixels) => (Mode::Rgba, Samples::Words(pixels.as_raw().clone())),
             other => (Mode::Rgba, Samples::Bytes(other.to_rgba8().into_raw())),
         };
         Self::new(image.width() as usize, image.height() as usize, mode, samples)
+    }
+}
+
+impl Picture {
+    /// The picture as Pillow holds it: colour of 16 bits keeps its high bytes.
+    pub(crate) fn reduced(mut self) -> Self {
+        let mode = self.mode();
+        self.samples = match self.samples {
+            Samples::Words(words) if self.mode == Mode::La => {
+                let pixels = words
+                    .as_chunks::<2>()
+                    .0
+                    .iter()
+                    .map(|pixel| pixel.map(|word| (word >> 8) as u8));
+                Samples::Bytes(
+                    pixels
+                        .flat_map(|[gray, alpha]| [gray, gray, gray, alpha])
+                        .collect(),
+                )
+            }
+            Samples::Words(words) if self.mode != Mode::I16 => {
+                Samples::Bytes(words.iter().map(|word| (word >> 8) as u8).collect())
+            }
+            samples => samples,
+        };
+        self.mode = mode;
+        self
     }
 }

@@ -9,6 +9,7 @@ use crate::decode::{self, JpegDecoder, Limits};
 use crate::geometry::{self, Crop};
 use crate::input::ImageInput;
 use crate::options::Settings;
+use crate::orient::upright;
 use crate::picture::Picture;
 use crate::premultiply;
 use crate::processor::ProcessorKind;
@@ -115,12 +116,17 @@ impl Pipeline<'_> {
         }
     }
 
-    /// transformers' `load_image`: upright and RGB, without alpha.
+    /// transformers' `load_image` or torchvision's `decode_image`: upright and RGB, without alpha.
     fn file(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Array, ImageError> {
         let pixels = std::mem::take(&mut scratch.pixels);
         let picture = decode::decode(bytes, &self.limits, &mut scratch.jpeg, pixels)?;
         let orientation = picture.orientation;
-        convert::upright(convert::to_rgb(picture, Alpha::Drop), orientation)
+        let rgb = match self.kind {
+            ProcessorKind::Torchvision => convert::to_torchvision(picture),
+            ProcessorKind::Pil if self.settings.convert_rgb => convert::to_rgb(picture, Alpha::DropButKey),
+            ProcessorKind::Pil => convert::to_rgb(picture, Alpha::Drop),
+        };
+        Ok(upright(rgb, orientation))
     }
 
     /// Resizes to the window; true when bytes stand for fractions of 255.
@@ -271,9 +277,12 @@ fn resize_floats(array: &Array, resize: &Resize, kernel: Kernel) -> Values {
     if resize.is_copy() {
         return Values::F32(resized);
     }
-    // The result goes back to the type it came from: words are cut off, booleans are "not zero".
+    // The result goes back to the type it came from: words are cut off (and wrap), booleans are "not zero".
     Values::F32(match array.values {
-        Values::U16(_) => resized.into_iter().map(|value| f32::from(value as u16)).collect(),
+        Values::U16(_) => resized
+            .into_iter()
+            .map(|value| f32::from(value as i32 as u16))
+            .collect(),
         Values::Bool(_) => resized
             .into_iter()
             .map(|value| f32::from(u8::from(value != 0.0)))

@@ -18,6 +18,10 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, mut canvas: Vec<u8>) -> Resu
     let mut decoder = options.read_info(Cursor::new(bytes)).map_err(error)?;
     let screen = (usize::from(decoder.width()), usize::from(decoder.height()));
     let global = decoder.global_palette().map(<[u8]>::to_vec);
+    let background = colour(
+        global.as_deref().unwrap_or_default(),
+        decoder.bg_color().unwrap_or(0),
+    );
 
     let frame = decoder.next_frame_info().map_err(error)?;
     let frame = frame
@@ -38,7 +42,13 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, mut canvas: Vec<u8>) -> Resu
     }
 
     let palette = frame.palette.or(global).unwrap_or_default();
-    Ok(picture(width, height, canvas, &palette, frame.transparent))
+    let mut picture = picture(width, height, canvas, &palette, frame.transparent);
+    picture.background = Some(background);
+    Ok(picture)
+}
+
+fn colour(palette: &[u8], index: usize) -> [u8; 3] {
+    palette.as_chunks::<3>().0.get(index).copied().unwrap_or_default()
 }
 
 fn picture(width: usize, height: usize, canvas: Vec<u8>, palette: &[u8], transparent: Option<u8>) -> Picture {
@@ -65,6 +75,6 @@ fn picture(width: usize, height: usize, canvas: Vec<u8>, palette: &[u8], transpa
         .enumerate()
         .map(|(i, &[r, g, b])| [r, g, b, alpha(i)])
         .collect();
-    picture.transparency = transparent.map(|_| Transparency::Palette);
+    picture.transparency = transparent.map(Transparency::Index);
     picture
 }

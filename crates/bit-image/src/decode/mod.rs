@@ -5,14 +5,16 @@
 //! | `jpeg.rs` | JPEG through libjpeg-turbo (feature `jpeg-turbo`) or in pure Rust |
 //! | `png.rs` | PNG, with palettes and transparency kept as Pillow keeps them |
 //! | `gif.rs` | the first frame of a GIF |
-//! | `other.rs` | WebP, BMP and TIFF through the `image` crate |
+//! | `webp.rs`, `bmp.rs`, `tiff.rs` | those, through the `image` crate |
 //! | `exif.rs` | the orientation in EXIF or XMP data |
 
+mod bmp;
 mod exif;
 mod gif;
 mod jpeg;
-mod other;
 mod png;
+mod tiff;
+mod webp;
 
 use std::fs::File;
 use std::io::Read;
@@ -86,7 +88,21 @@ pub(crate) fn decode(
         [0xFF, 0xD8, 0xFF, ..] => jpeg.decode(bytes, limits, pixels),
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => png::decode(bytes, limits, pixels),
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => gif::decode(bytes, limits, pixels),
-        _ => other::decode(bytes, limits),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => webp::decode(bytes, limits),
+        [b'B', b'M', ..] => bmp::decode(bytes, limits),
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => tiff::decode(bytes, limits),
+        _ => Err(ImageError::UnknownFormat {
+            found: first_bytes(bytes),
+        }),
+    }
+}
+
+/// The start of a file for an error message: text as text, anything else as bytes.
+fn first_bytes(bytes: &[u8]) -> String {
+    let start = &bytes[..bytes.len().min(12)];
+    match std::str::from_utf8(start) {
+        Ok(text) if !text.chars().any(char::is_control) => format!("{text:?}"),
+        _ => format!("{start:02x?}"),
     }
 }
 

@@ -37,38 +37,30 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, mut pixels: Vec<u8>) -> Resu
 
 /// Pillow's mode for a PNG, and its pixels unpacked to whole values.
 fn samples(color: ColorType, depth: BitDepth, width: usize, pixels: Vec<u8>) -> (Mode, Samples) {
-    let high_bytes = |pixels: &[u8]| pixels.iter().copied().step_by(2).collect::<Vec<u8>>();
-    match (color, depth) {
-        (ColorType::Grayscale, BitDepth::Sixteen) => {
-            let words = pixels
+    let mode = match (color, depth) {
+        (ColorType::Grayscale, BitDepth::One) => Mode::Bilevel,
+        (ColorType::Grayscale, BitDepth::Sixteen) => Mode::I16,
+        (ColorType::Grayscale, _) => Mode::L,
+        (ColorType::GrayscaleAlpha, _) => Mode::La,
+        (ColorType::Indexed, _) => Mode::P,
+        (ColorType::Rgb, _) => Mode::Rgb,
+        (ColorType::Rgba, _) => Mode::Rgba,
+    };
+    let bits = depth as usize;
+    let samples = match depth {
+        BitDepth::Eight => Samples::Bytes(pixels),
+        BitDepth::Sixteen => Samples::Words(
+            pixels
                 .as_chunks::<2>()
                 .0
                 .iter()
-                .map(|&word| u16::from_be_bytes(word));
-            (Mode::I16, Samples::Words(words.collect()))
-        }
-        (ColorType::GrayscaleAlpha, BitDepth::Sixteen) => {
-            let rgba = pixels
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .flat_map(|&[l, _, a, _]| [l, l, l, a]);
-            (Mode::Rgba, Samples::Bytes(rgba.collect()))
-        }
-        (ColorType::Rgb, BitDepth::Sixteen) => (Mode::Rgb, Samples::Bytes(high_bytes(&pixels))),
-        (ColorType::Rgba, BitDepth::Sixteen) => (Mode::Rgba, Samples::Bytes(high_bytes(&pixels))),
-        (ColorType::Grayscale, BitDepth::One) => (Mode::Bilevel, unpack(&pixels, 1, width, 255)),
-        (ColorType::Grayscale, BitDepth::Two) => (Mode::L, unpack(&pixels, 2, width, 85)),
-        (ColorType::Grayscale, BitDepth::Four) => (Mode::L, unpack(&pixels, 4, width, 17)),
-        (ColorType::Indexed, BitDepth::One) => (Mode::P, unpack(&pixels, 1, width, 1)),
-        (ColorType::Indexed, BitDepth::Two) => (Mode::P, unpack(&pixels, 2, width, 1)),
-        (ColorType::Indexed, BitDepth::Four) => (Mode::P, unpack(&pixels, 4, width, 1)),
-        (ColorType::Indexed, _) => (Mode::P, Samples::Bytes(pixels)),
-        (ColorType::Grayscale, _) => (Mode::L, Samples::Bytes(pixels)),
-        (ColorType::GrayscaleAlpha, _) => (Mode::La, Samples::Bytes(pixels)),
-        (ColorType::Rgb, _) => (Mode::Rgb, Samples::Bytes(pixels)),
-        (ColorType::Rgba, _) => (Mode::Rgba, Samples::Bytes(pixels)),
-    }
+                .map(|&word| u16::from_be_bytes(word))
+                .collect(),
+        ),
+        _ if mode == Mode::P => unpack(&pixels, bits, width, 1),
+        _ => unpack(&pixels, bits, width, [255, 85, 17][bits / 2]),
+    };
+    (mode, samples)
 }
 
 /// Values of `bits` bits, most significant first, each row starting a byte.
@@ -102,17 +94,31 @@ fn palette(info: &png::Info<'_>) -> Vec<[u8; 4]> {
 /// Pillow's `info["transparency"]`; a gray key is compared unscaled with scaled values, as there.
 fn transparency(info: &png::Info<'_>, mode: Mode) -> Option<Transparency> {
     let trns = info.trns.as_deref()?;
-    let words: Vec<u16> = trns
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .map(|&word| u16::from_be_bytes(word))
-        .collect();
-    match (mode, &words[..]) {
-        (Mode::P, _) => Some(Transparency::Palette),
+    // The decoder keeps only the low byte of a key unless the picture has 16 bits; Pillow compares only that.
+    let key: Vec<u16> = match info.bit_depth {
+        BitDepth::Sixteen => trns
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|&word| u16::from_be_bytes(word))
+            .collect(),
+        _ => trns.iter().map(|&byte| byte.into()).collect(),
+    };
+    match (mode, &key[..]) {
+        (Mode::P, _) => Some(single_index(trns).map_or(Transparency::Palette, Transparency::Index)),
         (Mode::Bilevel, [key, ..]) => Some(Transparency::Colour([if *key == 0 { 0 } else { 255 }; 3])),
         (Mode::L | Mode::I16, [key, ..]) => Some(Transparency::Colour([*key; 3])),
         (Mode::Rgb, [r, g, b, ..]) => Some(Transparency::Colour([*r, *g, *b])),
         _ => None,
     }
+}
+
+/// The only index whose alpha is 0 when all others are 255.
+fn single_index(alphas: &[u8]) -> Option<u8> {
+    let index = alphas.iter().position(|&alpha| alpha == 0)?;
+    let others = alphas.iter().enumerate().filter(|&(i, _)| i != index);
+    others
+        .into_iter()
+        .all(|(_, &alpha)| alpha == 255)
+        .then_some(index as u8)
 }
