@@ -1,0 +1,248 @@
+"""Checks that transformers, timm and ONNX Runtime load what bit-convert writes and compute the same logits.
+
+    python convert_parity.py [--convert PATH_OF_EXAMPLE] [--full] [--memory]
+
+A seeded model is saved by transformers, sent through every writer by the example `convert` of bit-convert, and each
+result is run on the same images by the library it was written for. Prints one row a case, exits with 1 when a bar is
+missed. `--full` adds R50x1 at full size, `--memory` the resident memory of converting R152x4 (3.7 GB in a temporary
+folder) and load times.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import numpy as np
+import onnx
+import onnxruntime
+import timm
+import torch
+from safetensors.torch import load_file
+from timm.layers import GroupNormAct, StdConv2d
+from timm.models.resnetv2 import ResNetV2
+from transformers import BitConfig, BitForImageClassification
+
+ROOT = Path(__file__).resolve().parents[2]
+FLAVOURS = {
+    "preactivation": dict(),
+    "bottleneck": dict(layer_type="bottleneck", global_padding="SAME", embedding_dynamic_padding=True),
+    "same": dict(global_padding="SAME", embedding_dynamic_padding=True),
+    "stride8": dict(output_stride=8),
+    "bottleneck8": dict(layer_type="bottleneck", output_stride=8),
+    "gelu": dict(hidden_act="gelu"),
+    "gelu_new": dict(hidden_act="gelu_new"),
+    "swish": dict(hidden_act="swish"),
+}
+TINY = dict(embedding_size=16, hidden_sizes=[32, 64, 96, 128], depths=[1, 2, 1, 1], num_groups=8, num_labels=7)
+# max |difference| over max |logit|: the same arithmetic in another order, then rounding to 11 and 8 bits.
+BARS = {"f32": 1e-5, "f16": 5e-3, "bf16": 5e-2}
+
+
+def seeded(seed=0, **config):
+    torch.manual_seed(seed)
+    model = BitForImageClassification(BitConfig(**config)).eval()
+    for name, parameter in model.named_parameters():
+        if "norm" in name:
+            torch.nn.init.normal_(parameter, mean=1.0 if name.endswith("weight") else 0.0, std=0.2)
+    return model
+
+
+class Converter:
+    def __init__(self, binary):
+        self.binary = binary
+
+    def __call__(self, source, destination, to="hf", dtype=None):
+        """Converts, and returns seconds and the peak of resident memory in MB."""
+        command = [self.binary, str(source), str(destination), "--to", to] + (["--dtype", dtype] if dtype else [])
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        error = process.stderr.read().decode()
+        _, status, usage = os.wait4(process.pid, 0)
+        if status != 0:
+            raise RuntimeError(f"{' '.join(command)}: {error}")
+        return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def with_transformers(folder, x):
+    return BitForImageClassification.from_pretrained(folder).float().eval()(x).logits.numpy()
+
+
+def with_torch_load(folder, x):
+    model = BitForImageClassification(BitConfig.from_pretrained(folder)).eval()
+    model.load_state_dict(torch.load(folder / "pytorch_model.bin", weights_only=True, mmap=True))
+    return model(x).logits.numpy()
+
+
+def with_onnx(path, x):
+    onnx.checker.check_model(str(path), full_check=True)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(["logits"], {"pixel_values": x.numpy()})[0]
+
+
+def tiny_timm(path, x, config):
+    model = ResNetV2(
+        layers=config.depths, channels=config.hidden_sizes, num_classes=config.num_labels, stem_type="fixed",
+        stem_chs=config.embedding_size, conv_layer=partial(StdConv2d, eps=1e-8),
+        norm_layer=partial(GroupNormAct, num_groups=config.num_groups),
+    )  # fmt: skip
+    model.load_state_dict(load_file(path))
+    return model.eval()(x).numpy()
+
+
+def timm_npz(path, x, config):
+    """timm's own reader of Google's files."""
+    model = ResNetV2(
+        layers=config.depths, channels=config.hidden_sizes, num_classes=config.num_labels, stem_type="fixed",
+        stem_chs=config.embedding_size, conv_layer=partial(StdConv2d, eps=1e-8),
+        norm_layer=partial(GroupNormAct, num_groups=config.num_groups),
+    )  # fmt: skip
+    model.load_pretrained(str(path))
+    return model.eval()(x).numpy()
+
+
+class Table:
+    def __init__(self):
+        self.failed = False
+
+    def row(self, case, bar, expected, found):
+        try:
+            found = found()
+            difference = float(np.abs(found - expected).max() / np.abs(expected).max())
+            ok, shown = difference <= bar, f"{difference:.1e}"
+        except Exception as error:  # a loader that fails is a row that fails
+            ok, shown = False, f"{type(error).__name__}: {error}"
+        self.failed |= not ok
+        print(f"| {case:44} | {shown:9} | {bar:.0e} | {'ok' if ok else 'FAILED'} |", flush=True)
+
+
+def images(size, batch=2, seed=1):
+    return torch.rand((batch, 3, *size), generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+@torch.no_grad()
+def tiny(table, convert, folder):
+    for flavour, options in FLAVOURS.items():
+        model = seeded(**TINY, **options)
+        source = folder / flavour
+        model.save_pretrained(source)
+        x = images((64, 64))
+        expected = model(x).logits.numpy()
+        for dtype, bar in BARS.items():
+            to = lambda target: folder / f"{flavour}-{target}-{dtype}"
+            if flavour in ("preactivation", "bottleneck"):
+                convert(source, to("hf"), "hf", dtype)
+                table.row(f"{flavour} -> hf {dtype} -> transformers", bar, expected, lambda: with_transformers(to("hf"), x))
+                convert(source, to("pytorch"), "pytorch", dtype)
+                table.row(f"{flavour} -> pytorch {dtype} -> torch.load", bar, expected, lambda: with_torch_load(to("pytorch"), x))
+            if flavour == "preactivation":
+                path = to("timm").with_suffix(".safetensors")
+                convert(source, path, "timm", dtype)
+                table.row(f"{flavour} -> timm {dtype} -> timm", bar, expected, lambda: tiny_timm(path, x, model.config))
+                npz = to("google").with_suffix(".npz")
+                if dtype != "bf16":  # NumPy has no such type
+                    convert(source, npz, "google", dtype)
+                    table.row(f"{flavour} -> google {dtype} -> timm", bar, expected, lambda: timm_npz(npz, x, model.config))
+            if dtype == "f32" or flavour == "preactivation":
+                path = to("onnx").with_suffix(".onnx")
+                convert(source, path, "onnx", dtype)
+                for size in [(64, 64), (51, 75)]:
+                    x2 = images(size, batch=3)
+                    reference = model(x2).logits.numpy()
+                    table.row(f"{flavour} -> onnx {dtype} -> ONNX Runtime {size}", bar, reference, lambda: with_onnx(path, x2))
+    chain(table, convert, folder)
+
+
+def chain(table, convert, folder):
+    """One format after the other, and back where it began."""
+    model = seeded(**{**TINY, "num_groups": 32, "embedding_size": 64, "hidden_sizes": [128, 256, 256, 384]})
+    model.save_pretrained(folder / "chain")
+    x = images((64, 64))
+    steps = [("google", "chain.npz"), ("timm", "chain.safetensors"), ("burnpack", "chain.bpk"), ("pytorch", "chain.bin"), ("hf", "chain-hf")]
+    source = folder / "chain"
+    for target, name in steps:
+        (folder / name).parent.mkdir(exist_ok=True)
+        convert(source, folder / name, target)
+        source = folder / name
+    table.row("hf -> google -> timm -> burnpack -> pytorch -> hf", 0, model(x).logits.numpy(), lambda: with_transformers(source, x))
+
+
+@torch.no_grad()
+def full(table, convert, folder):
+    model = seeded(num_labels=1000)
+    source = folder / "r50x1"
+    model.save_pretrained(source)
+    (source / "preprocessor_config.json").write_text((folder / "r50x1-processor.json").read_text())
+    x = images((224, 224), batch=1)
+    expected = model(x).logits.numpy()
+    for target in ["hf", "pytorch", "timm", "google", "onnx"]:
+        convert(source, folder / f"r50x1-{target}", target)
+    table.row("R50x1 -> hf -> transformers", 1e-5, expected, lambda: with_transformers(folder / "r50x1-hf", x))
+    table.row("R50x1 -> pytorch -> torch.load", 1e-5, expected, lambda: with_torch_load(folder / "r50x1-pytorch", x))
+    local = f"local-dir:{folder / 'r50x1-timm'}"
+    table.row("R50x1 -> timm folder -> timm", 1e-5, expected, lambda: timm.create_model(local, pretrained=True).eval()(x).numpy())
+    named = timm.create_model("resnetv2_50x1_bit", num_classes=1000)
+    named.load_pretrained(str(folder / "r50x1-google" / "model.npz"))
+    table.row("R50x1 -> google -> timm", 1e-5, expected, lambda: named.eval()(x).numpy())
+    table.row("R50x1 -> onnx -> ONNX Runtime", 1e-5, expected, lambda: with_onnx(folder / "r50x1-onnx" / "model.onnx", x))
+    back = folder / "r50x1-back"
+    convert(folder / "r50x1-google", back)  # no configuration: it is told from the tensors
+    table.row("R50x1 -> google (no config) -> transformers", 1e-5, expected, lambda: with_transformers(back, x))
+
+
+PROCESSOR = """{"image_processor_type": "BitImageProcessor", "size": {"shortest_edge": 448},
+"crop_size": {"height": 448, "width": 448}, "resample": 2, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}"""
+
+
+def memory(convert, folder):
+    from safetensors.torch import save_file
+
+    config = BitConfig(embedding_size=256, hidden_sizes=[1024, 2048, 4096, 8192], depths=[3, 8, 36, 3], num_labels=1000)
+    source = folder / "r152x4"
+    source.mkdir()
+    config.architectures = ["BitForImageClassification"]
+    config.save_pretrained(source)
+    with torch.device("meta"):
+        shapes = {k: v.shape for k, v in BitForImageClassification(config).state_dict().items()}
+    generator = torch.Generator().manual_seed(0)
+    save_file({k: torch.randn(s, generator=generator) for k, s in shapes.items()}, source / "model.safetensors", {"format": "pt"})
+    size = (source / "model.safetensors").stat().st_size / 1e6
+    for target, file in [("hf", "out"), ("pytorch", "out.bin"), ("google", "out.npz"), ("burnpack", "out.bpk"), ("onnx", "out.onnx")]:
+        seconds, peak = convert(source, folder / file, target)
+        print(f"| R152x4 ({size:.0f} MB) -> {target:9} | {seconds:5.1f} s | {peak:5.0f} MB resident |", flush=True)
+        for path in folder.glob("out*"):
+            subprocess.run(["rm", "-r", path], check=True)
+    seconds, peak = convert(source, folder / "half", "hf", "f16")
+    print(f"| R152x4 ({size:.0f} MB) -> hf f16    | {seconds:5.1f} s | {peak:5.0f} MB resident |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--convert", help="the example `convert`, built with --release")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--memory", action="store_true")
+    args = parser.parse_args()
+    if not args.convert:
+        subprocess.run(["cargo", "build", "--release", "-p", "bit-convert", "--example", "convert"], cwd=ROOT, check=True)
+        args.convert = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/examples/convert"
+    convert, table = Converter(args.convert), Table()
+    print("| case | max difference / max logit | bar | |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        (folder / "r50x1-processor.json").write_text(PROCESSOR)
+        tiny(table, convert, folder)
+        if args.full:
+            full(table, convert, folder)
+        if args.memory:
+            memory(convert, folder)
+    sys.exit(table.failed)
+
+
+if __name__ == "__main__":
+    main()
