@@ -1,11 +1,10 @@
 //! `cargo xtask bench`
 
-use std::fs;
+use anyhow::Result;
 
-use anyhow::{Context, Result};
-
-use crate::python::{self, Python};
-use crate::{cargo, numbers, process};
+use crate::cargo::Program;
+use crate::numbers;
+use crate::python::Python;
 
 /// Measure this project beside ONNX Runtime and PyTorch, in one run, and write docs/numbers.md
 #[derive(clap::Args)]
@@ -20,27 +19,16 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let python = Python::ready()?;
-    let table = python::cache()?.join("table.md");
+    let bit = Program::BIT.build("cpu")?;
     let (section, mut script) = if arguments.images {
-        let mut script = python.script("bench_images.py");
-        script
-            .arg("--bit")
-            .arg(cargo::build_release("bit-cli", "bit", "cpu")?);
-        ("bench images", script)
+        ("bench images", python.script("bench_images.py"))
     } else {
         let mut script = python.script("bench.py");
-        script
-            .arg("--runner")
-            .arg(cargo::build_release("bit-tests", "bench-model", "cpu")?);
-        script
-            .arg("--bit")
-            .arg(cargo::build_release("bit-cli", "bit", "cpu")?);
+        script.arg("--runner").arg(Program::BENCH_MODEL.build("cpu")?);
         ("bench", script)
     };
     if let Some(rounds) = arguments.rounds {
         script.args(["--rounds", &rounds.to_string()]);
     }
-    process::run(script.arg("--markdown").arg(&table))?;
-    let text = fs::read_to_string(&table).with_context(|| format!("cannot read {}", table.display()))?;
-    numbers::write_section(section, &text)
+    numbers::write_section(section, &numbers::markdown_of(script.arg("--bit").arg(bit))?)
 }

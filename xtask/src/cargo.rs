@@ -27,40 +27,76 @@ pub fn cargo() -> Command {
     command
 }
 
-/// `cargo metadata`, never from the network.
-pub fn metadata(arguments: &[&str]) -> Result<serde_json::Value> {
-    let text = process::output(
-        cargo()
-            .args(["metadata", "--format-version=1", "--offline"])
-            .args(arguments),
-    )?;
-    serde_json::from_str(&text).context("`cargo metadata` did not write JSON")
+/// A program of this workspace.
+pub struct Program {
+    package: &'static str,
+    /// `--bin` or `--example`.
+    kind: &'static str,
+    name: &'static str,
+    /// Where cargo puts programs of this kind, below `release`.
+    folder: &'static str,
 }
 
-/// Builds a program in release mode with what `device` needs, and returns where it is.
-pub fn build_release(package: &str, binary: &str, device: &str) -> Result<PathBuf> {
-    let mut build = cargo();
-    build.args([
-        "build",
-        "--quiet",
-        "--release",
-        "--package",
-        package,
-        "--bin",
-        binary,
-    ]);
-    if let Some(feature) = feature_of(device) {
-        build.args(["--features", feature]);
+impl Program {
+    /// The command line.
+    pub const BIT: Self = Self::binary("bit-cli", "bit");
+    /// Stored pixels to stored outputs.
+    pub const RUN_MODEL: Self = Self::binary("bit-tests", "run-model");
+    /// A contender of the benchmark.
+    pub const BENCH_MODEL: Self = Self::binary("bit-tests", "bench-model");
+    /// A list of image processor cases to their pixels.
+    pub const PROCESS_CASES: Self = Self::example("bit-image", "process_cases");
+    /// Checkpoints through every writer.
+    pub const CONVERT: Self = Self::example("bit-convert", "convert");
+
+    const fn binary(package: &'static str, name: &'static str) -> Self {
+        Self {
+            package,
+            kind: "--bin",
+            name,
+            folder: "",
+        }
     }
-    process::run(&mut build)?;
-    let target = metadata(&["--no-deps"])?["target_directory"]
+
+    const fn example(package: &'static str, name: &'static str) -> Self {
+        Self {
+            package,
+            kind: "--example",
+            name,
+            folder: "examples",
+        }
+    }
+
+    /// Builds it in release mode, with what `device` needs, and returns where it is.
+    pub fn build(&self, device: &str) -> Result<PathBuf> {
+        let mut build = cargo();
+        build.args([
+            "build",
+            "--quiet",
+            "--release",
+            "--package",
+            self.package,
+            self.kind,
+            self.name,
+        ]);
+        if let Some(feature) = feature_of(device) {
+            build.args(["--features", feature]);
+        }
+        process::run(&mut build)?;
+        let folder = target_directory()?.join("release").join(self.folder);
+        Ok(folder.join(self.name).with_extension(env::consts::EXE_EXTENSION))
+    }
+}
+
+/// Where cargo builds.
+fn target_directory() -> Result<PathBuf> {
+    let text = process::output(cargo().args(["metadata", "--format-version=1", "--offline", "--no-deps"]))?;
+    let metadata: serde_json::Value =
+        serde_json::from_str(&text).context("`cargo metadata` did not write JSON")?;
+    let folder = metadata["target_directory"]
         .as_str()
-        .map(PathBuf::from);
-    let target = target.context("`cargo metadata` names no target directory")?;
-    Ok(target
-        .join("release")
-        .join(binary)
-        .with_extension(env::consts::EXE_EXTENSION))
+        .context("`cargo metadata` names no target directory")?;
+    Ok(folder.into())
 }
 
 /// `vulkan:1` needs the feature `vulkan`; the CPU's is on by default.

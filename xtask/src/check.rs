@@ -119,7 +119,9 @@ fn tests() -> Result<Outcome> {
 
 fn spelling() -> Result<Outcome> {
     if !process::is_installed("typos") {
-        return Ok(Outcome::Skipped("`pip install typos` or `cargo install typos-cli` to have it"));
+        return Ok(Outcome::Skipped(
+            "`pip install typos` or `cargo install typos-cli` to have it",
+        ));
     }
     passes(Command::new("typos").current_dir(root()))
 }

@@ -7,9 +7,10 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use bit_config::zoo::{self, ZooModel};
 
+use crate::cargo::Program;
 use crate::manifest::{Entry, Manifest};
+use crate::process;
 use crate::python::{self, Python};
-use crate::{cargo, process};
 
 /// Convert published models to transformers folders, each verified and listed with its hashes
 ///
@@ -39,7 +40,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
     let mut manifest = Manifest::open(&output)?;
-    let bit = cargo::build_release("bit-cli", "bit", "cpu")?;
+    let bit = Program::BIT.build("cpu")?;
     let python = Python::at_hand();
     if python.is_none() {
         eprintln!("the pinned Python is not at hand (`cargo xtask parity` makes it): verifying without it");

@@ -2,10 +2,18 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::cargo;
+use crate::{cargo, process};
+
+/// What a script writes to the file after `--markdown`, while it prints as it likes.
+pub fn markdown_of(script: &mut Command) -> Result<String> {
+    let file = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
+    process::run(script.arg("--markdown").arg(file.path()))?;
+    fs::read_to_string(file.path()).context("cannot read the table")
+}
 
 /// Replaces the section of this name, or appends it.
 pub fn write_section(name: &str, table: &str) -> Result<()> {

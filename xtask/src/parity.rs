@@ -1,13 +1,13 @@
 //! `cargo xtask parity`
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::python::{self, Python};
-use crate::{cargo, numbers, process};
+use crate::cargo::Program;
+use crate::python::Python;
+use crate::{numbers, process};
 
 /// Run transformers and this project on the same weights and inputs; fails where a bar is missed
 #[derive(clap::Args)]
@@ -15,21 +15,24 @@ pub struct Arguments {
     /// Device that this project runs on: cpu, ndarray, wgpu, vulkan, metal or cuda, with `:N` for the Nth
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Also R50x1, R101x1 and R50x3 at full size, against timm too, and pictures through the command line
+    /// Also models at full size: R50x1, R101x1 and R50x3, against timm too, and pictures through the command line
     #[arg(long)]
     full: bool,
     /// Compare the image processors with Pillow and torchvision instead
     #[arg(long, conflicts_with_all = ["full", "convert"])]
     images: bool,
-    /// Folder of pictures to compare as well, for --images
+    /// Folder of pictures to compare instead of random cases, for --images
     #[arg(long, requires = "images")]
     dir: Option<PathBuf>,
     /// Number of random cases, for --images
     #[arg(long, requires = "images")]
     cases: Option<u32>,
-    /// Compare what `bit convert` reads and writes with transformers, timm and ONNX Runtime instead
-    #[arg(long, conflicts_with = "full")]
+    /// Check that transformers, timm and ONNX Runtime load what bit-convert writes instead
+    #[arg(long)]
     convert: bool,
+    /// Measure the memory of converting R152x4 too, for --convert
+    #[arg(long, requires = "convert")]
+    memory: bool,
     /// Put the table into docs/numbers.md
     #[arg(long)]
     write: bool,
@@ -37,50 +40,61 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let python = Python::ready()?;
-    let bit = cargo::build_release("bit-cli", "bit", &arguments.device)?;
-    let (section, mut script) = if arguments.images {
-        ("parity images".to_owned(), images(&python, arguments))
+    if arguments.images {
+        finish("parity images", images(&python, arguments)?, arguments.write)
     } else if arguments.convert {
-        ("parity convert".to_owned(), python.script("convert_parity.py"))
+        finish("parity convert", converters(&python, arguments)?, arguments.write)
     } else {
-        (
-            format!("parity {}", arguments.device),
-            models(&python, arguments)?,
+        let mut script = models(&python, arguments)?;
+        if !arguments.write {
+            return process::run(&mut script);
+        }
+        numbers::write_section(
+            &format!("parity {}", arguments.device),
+            &numbers::markdown_of(&mut script)?,
         )
-    };
-    script.arg("--bit").arg(bit);
-    let table = python::cache()?.join("table.md");
-    if arguments.write {
-        script.arg("--markdown").arg(&table);
     }
-    process::run(&mut script)?;
-    if arguments.write {
-        let text = fs::read_to_string(&table).with_context(|| format!("cannot read {}", table.display()))?;
-        numbers::write_section(&section, &text)?;
+}
+
+/// Runs a script whose table is meant for a terminal.
+fn finish(section: &str, mut script: Command, write: bool) -> Result<()> {
+    if !write {
+        return process::run(&mut script);
     }
-    Ok(())
+    let table = process::output(&mut script)?;
+    print!("{table}");
+    numbers::write_section(section, &format!("```text\n{}\n```", table.trim_end()))
 }
 
 fn models(python: &Python, arguments: &Arguments) -> Result<Command> {
-    let runner = cargo::build_release("bit-tests", "run-model", &arguments.device)?;
+    let device = arguments.device.as_str();
     let mut script = python.script("parity.py");
     script
+        .args(["--device", device])
         .arg("--runner")
-        .arg(runner)
-        .args(["--device", &arguments.device]);
-    if arguments.full {
-        script.arg("--full");
-    }
+        .arg(Program::RUN_MODEL.build(device)?);
+    script.arg("--bit").arg(Program::BIT.build(device)?);
+    script.args(arguments.full.then_some("--full"));
     Ok(script)
 }
 
-fn images(python: &Python, arguments: &Arguments) -> Command {
+fn images(python: &Python, arguments: &Arguments) -> Result<Command> {
     let mut script = python.script("image_parity.py");
+    script.arg("--program").arg(Program::PROCESS_CASES.build("cpu")?);
     if let Some(folder) = &arguments.dir {
         script.arg("--dir").arg(folder);
     }
     if let Some(cases) = arguments.cases {
         script.args(["--cases", &cases.to_string()]);
     }
+    Ok(script)
+}
+
+fn converters(python: &Python, arguments: &Arguments) -> Result<Command> {
+    let mut script = python.script("convert_parity.py");
+    script.arg("--convert").arg(Program::CONVERT.build("cpu")?);
     script
+        .args(arguments.full.then_some("--full"))
+        .args(arguments.memory.then_some("--memory"));
+    Ok(script)
 }
