@@ -1,6 +1,6 @@
 //! One image from input to tensor: decode, RGB, resize and crop, then rescale and normalize.
 
-use bit_config::{ChannelDimension, Resample};
+use bit_config::{ChannelDimension, PerChannel, Resample};
 
 use crate::ImageError;
 use crate::array::{Array, Values, check_range};
@@ -111,8 +111,35 @@ impl Pipeline<'_> {
             ImageInput::Dynamic(image) => Ok(opened(Picture::from(image.as_ref()))),
             ImageInput::Picture(picture) => Ok(opened(picture.as_ref().clone())),
             ImageInput::Raw(raw) => {
-                Array::from_raw(raw, self.settings.input_data_format, convert_rgb, self.kind)
+                let format = self.settings.input_data_format;
+                Array::from_raw(raw, format, convert_rgb, self.kind).map(|array| self.broadcast(array))
             }
+        }
+    }
+
+    /// torch broadcasts one float channel over several means.
+    fn broadcast(&self, array: Array) -> Array {
+        let count = |values: &PerChannel| {
+            if let PerChannel::Each(values) = values {
+                values.len()
+            } else {
+                1
+            }
+        };
+        let stats = self.settings.normalize.as_ref();
+        let channels = stats.map_or(1, |(mean, std)| count(mean).max(count(std)));
+        match array.values {
+            Values::F32(values) if self.kind == ProcessorKind::Torchvision && array.channels == 1 => {
+                let repeated = values
+                    .iter()
+                    .flat_map(|&value| std::iter::repeat_n(value, channels));
+                Array {
+                    channels,
+                    values: Values::F32(repeated.collect()),
+                    ..array
+                }
+            }
+            values => Array { values, ..array },
         }
     }
 

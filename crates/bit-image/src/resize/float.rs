@@ -1,7 +1,8 @@
 //! torch's antialiased resize of `f32` pixels.
 //!
-//! torch computes each axis's weights in `f32` (with `f64` where C's promotion rules say so) and sums with fused
-//! multiply-add in tap order; both are copied here, so that float inputs agree bit for bit.
+//! torch computes each axis's weights in `f32` (with `f64` where C's promotion rules say so), and its compiler fuses
+//! some of the multiplications with additions; both are copied here, so that float inputs agree bit for bit. The
+//! exception is lanczos, whose weights differ from torch's in the last bit.
 
 use std::ops::Range;
 
@@ -79,13 +80,39 @@ fn taps(center: f32, support: f32, input: usize) -> Range<usize> {
 
 /// The filters as torch evaluates them in `f32`.
 fn weight(filter: Filter, x: f32) -> f32 {
-    filter.weight(f64::from(x)) as f32
+    const A: f32 = -0.5;
+    match filter {
+        Filter::Bicubic if x.abs() < 1.0 => {
+            let x = x.abs();
+            ((A + 2.0).mul_add(x, -(A + 3.0)) * x).mul_add(x, 1.0)
+        }
+        Filter::Bicubic if x.abs() < 2.0 => {
+            let x = x.abs();
+            A.mul_add(x, -5.0 * A).mul_add(x, 8.0 * A).mul_add(x, -4.0 * A)
+        }
+        Filter::Bicubic => 0.0,
+        Filter::Bilinear => (1.0 - x.abs()).max(0.0),
+        other => other.weight(f64::from(x)) as f32,
+    }
 }
 
-fn sum_taps(values: impl Iterator<Item = f32>, weights: &[f32]) -> f32 {
-    let mut pairs = values.zip(weights);
-    let first = pairs.next().map_or(0.0, |(value, &weight)| value * weight);
-    pairs.fold(first, |sum, (value, &weight)| value.mul_add(weight, sum))
+/// The weighted sum in the order of torch's compiled loop: the first product alone, then groups of four that are
+/// multiplied together and added one by one, then fused multiply-adds for the rest.
+fn sum_taps(mut value: impl FnMut(usize) -> f32, weights: &[f32]) -> f32 {
+    let Some((&first, rest)) = weights.split_first() else {
+        return 0.0;
+    };
+    let grouped = rest.len() / 4 * 4;
+    let mut sum = value(0) * first;
+    for (i, &weight) in rest.iter().enumerate() {
+        let value = value(i + 1);
+        sum = if i < grouped {
+            sum + value * weight
+        } else {
+            value.mul_add(weight, sum)
+        };
+    }
+    sum
 }
 
 fn horizontal(source: FloatPlane<'_>, height: usize, weights: &AxisWeights) -> Vec<f32> {
@@ -94,8 +121,7 @@ fn horizontal(source: FloatPlane<'_>, height: usize, weights: &AxisWeights) -> V
     for row in source.data.chunks_exact(source.width * channels) {
         for (first, weights) in weights {
             for c in 0..channels {
-                let values = row[first * channels + c..].iter().step_by(channels).copied();
-                out.push(sum_taps(values, weights));
+                out.push(sum_taps(|tap| row[(first + tap) * channels + c], weights));
             }
         }
     }
@@ -106,8 +132,7 @@ fn vertical(source: &[f32], stride: usize, weights: &AxisWeights) -> Vec<f32> {
     let mut out = Vec::with_capacity(weights.len() * stride);
     for (first, weights) in weights {
         for x in 0..stride {
-            let values = source[first * stride + x..].iter().step_by(stride).copied();
-            out.push(sum_taps(values, weights));
+            out.push(sum_taps(|tap| source[(first + tap) * stride + x], weights));
         }
     }
     out
