@@ -63,11 +63,22 @@ class Converter:
         command = [self.binary, str(source), str(destination), "--to", to] + (["--dtype", dtype] if dtype else [])
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        error = process.stderr.read().decode()
-        _, status, usage = os.wait4(process.pid, 0)
-        if status != 0:
-            raise RuntimeError(f"{' '.join(command)}: {error}")
-        return time.perf_counter() - start, usage.ru_maxrss / 1024
+        peak = 0  # of the process itself; getrusage would count what it had before exec
+        while process.poll() is None:
+            peak = max(peak, high_water(process.pid))
+            time.sleep(0.002)
+        if process.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}: {process.stderr.read().decode()}")
+        return time.perf_counter() - start, peak
+
+
+def high_water(pid):
+    """Peak resident memory in MB of a running process."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return max((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), default=0)
 
 
 def with_transformers(folder, x):

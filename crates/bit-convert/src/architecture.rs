@@ -3,9 +3,8 @@
 use crate::dialect::BitTensors;
 use crate::error::{ConvertError, Result};
 use crate::names::{Dialect, Part, Slot};
-use bit_config::zoo::{ZOO, ZooModel};
-use bit_config::{BitConfig, GlobalPadding, ImageProcessorConfig, LayerType};
-use bit_config::{PerChannel, Resample, SizeDict};
+use crate::published::parse;
+use bit_config::{BitConfig, GlobalPadding, LayerType};
 use serde_json::Value;
 
 /// Groups of every GroupNorm of every public BiT model. Shapes do not show the number.
@@ -128,66 +127,6 @@ impl BitTensors<'_> {
         }
     }
 
-    /// The published models with this architecture and number of classes. When the file's or folder's name or timm's
-    /// `config.json` tells which of them it is, only that one.
-    ///
-    /// # Errors
-    ///
-    /// When a `config.json` is there but cannot be read.
-    pub fn zoo_models(&self) -> Result<Vec<&'static ZooModel>> {
-        let fits = |model: &&ZooModel| self.check(&model.architecture.config(model.classes)).is_ok();
-        let fitting: Vec<_> = ZOO
-            .iter()
-            .filter(|m| m.architecture.depths.len() == 4)
-            .filter(fits)
-            .collect();
-        let mut names = self.file_names();
-        names.extend(self.timm_name()?);
-        let named = fitting.iter().find(|model| {
-            names
-                .iter()
-                .any(|name| bit_config::zoo::find(name).is_some_and(|found| found.name == model.name))
-        });
-        Ok(named.map_or(fitting.clone(), |model| vec![*model]))
-    }
-
-    /// The image processor: `preprocessor_config.json` beside the weights or inside the file, timm's
-    /// `pretrained_cfg`, or that of the published model with these shapes.
-    ///
-    /// # Errors
-    ///
-    /// When none of these is there, or several published models fit and differ in their processor: the message lists
-    /// them, and a `preprocessor_config.json` beside the weights decides.
-    pub fn processor(&self) -> Result<ImageProcessorConfig> {
-        if let Some(text) = self.beside(EMBEDDED_PROCESSOR)? {
-            return Ok(ImageProcessorConfig::from_json(&text)?);
-        }
-        if let Some(config) = self.timm_config()? {
-            return timm_processor(&config["pretrained_cfg"]).ok_or_else(|| {
-                self.not_bit(
-                    "the `pretrained_cfg` of its config.json does not say `input_size` and `crop_pct`".into(),
-                )
-            });
-        }
-        let models = self.zoo_models()?;
-        let Some(first) = models.first() else {
-            return Err(self.not_bit(
-                "no published model has this shape, so its image processor is unknown; put a \
-                 preprocessor_config.json beside the weights"
-                    .into(),
-            ));
-        };
-        if models.iter().any(|model| model.processor() != first.processor()) {
-            let names: Vec<_> = models.iter().map(|model| model.name).collect();
-            return Err(self.not_bit(format!(
-                "published models of this shape differ in their image processor ({}); put a \
-                 preprocessor_config.json beside the weights",
-                names.join(", ")
-            )));
-        }
-        Ok(first.processor())
-    }
-
     /// Stages are counted from 0 without gaps, and so are the blocks of each.
     fn depths(&self) -> Result<Vec<usize>> {
         let mut depths: Vec<usize> = Vec::new();
@@ -228,51 +167,11 @@ impl BitTensors<'_> {
         }
     }
 
-    fn not_bit(&self, reason: String) -> ConvertError {
+    pub(crate) fn not_bit(&self, reason: String) -> ConvertError {
         ConvertError::NotBit {
             path: self.checkpoint().path().to_path_buf(),
             reason,
         }
-    }
-
-    /// A configuration kept in the file's metadata or beside the file.
-    fn beside(&self, name: &str) -> Result<Option<String>> {
-        match self.checkpoint().metadata().get(name) {
-            Some(text) => Ok(Some(text.clone())),
-            None => self.checkpoint().sibling(name),
-        }
-    }
-
-    /// timm's `config.json`, if that is what lies beside the weights.
-    fn timm_config(&self) -> Result<Option<Value>> {
-        let Some(text) = self.beside(EMBEDDED_CONFIG)? else {
-            return Ok(None);
-        };
-        let json: Value = parse(self, EMBEDDED_CONFIG, &text)?;
-        Ok(json["pretrained_cfg"].is_object().then_some(json))
-    }
-
-    /// `architecture.tag` of timm's `config.json`.
-    fn timm_name(&self) -> Result<Option<String>> {
-        let Some(config) = self.timm_config()? else {
-            return Ok(None);
-        };
-        let name = config["architecture"]
-            .as_str()
-            .zip(config["pretrained_cfg"]["tag"].as_str());
-        Ok(name.map(|(architecture, tag)| format!("{architecture}.{tag}")))
-    }
-
-    /// Names under which a person may keep a published model: its file's and its folder's.
-    fn file_names(&self) -> Vec<String> {
-        let path = self.checkpoint().path();
-        let parts = [path.file_name(), path.file_stem()];
-        parts
-            .into_iter()
-            .flatten()
-            .filter_map(|name| name.to_str())
-            .map(str::to_owned)
-            .collect()
     }
 }
 
@@ -282,36 +181,4 @@ fn is_bit(json: &Value) -> bool {
             list.iter()
                 .any(|name| name.as_str().is_some_and(|name| name.starts_with("Bit")))
         })
-}
-
-fn parse(tensors: &BitTensors<'_>, name: &str, text: &str) -> Result<Value> {
-    let path = tensors.checkpoint().folder().join(name);
-    serde_json::from_str(text).map_err(|e| ConvertError::malformed(&path, "JSON", e.to_string()))
-}
-
-/// timm resizes the shorter edge to `floor(input / crop_pct)` and crops the center.
-fn timm_processor(pretrained: &Value) -> Option<ImageProcessorConfig> {
-    let input = pretrained["input_size"].as_array()?.last()?.as_u64()? as usize;
-    let crop_pct = pretrained["crop_pct"].as_f64().filter(|pct| *pct > 0.0)?;
-    let values = |key: &str| -> Option<PerChannel> {
-        let list = pretrained[key].as_array()?;
-        list.iter()
-            .map(Value::as_f64)
-            .collect::<Option<_>>()
-            .map(PerChannel::Each)
-    };
-    let resample = match pretrained["interpolation"].as_str()? {
-        "bicubic" => Resample::Bicubic,
-        "bilinear" => Resample::Bilinear,
-        "nearest" => Resample::Nearest,
-        _ => return None,
-    };
-    Some(ImageProcessorConfig {
-        size: Some(SizeDict::ShortestEdge((input as f64 / crop_pct) as usize)),
-        crop_size: Some(SizeDict::square(input)),
-        resample: Some(resample),
-        image_mean: values("mean"),
-        image_std: values("std"),
-        ..ImageProcessorConfig::default()
-    })
 }

@@ -2,58 +2,14 @@
 
 use crate::error::{ConvertError, Result};
 use crate::file::DataFile;
+use crate::format::{Format, open_file};
+use crate::locate::{files_of, read_text};
 use crate::read::Source;
-use crate::read::burnpack::BurnpackFile;
-use crate::read::npz::NpzFile;
-use crate::read::pytorch::{self, PytorchFile};
-use crate::read::safetensors::{self, SafetensorsFile};
-use crate::read::zipped::Archive;
+use crate::read::safetensors::SafetensorsFile;
 use crate::tensor::{Entry, Tensor, TensorInfo};
-use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
-
-/// Largest JSON file read whole: configurations and indices of shards.
-const MAX_JSON: u64 = 64 << 20;
-
-/// What a folder is searched for, the best first: safetensors cannot do anything but hold tensors.
-const NAMES: &[&str] = &[
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-    "model.bpk",
-];
-
-/// A file format, told by a file's content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// safetensors.
-    Safetensors,
-    /// `torch.save` of PyTorch 1.6 and later: a zip.
-    PytorchZip,
-    /// `torch.save` before that.
-    PytorchLegacy,
-    /// A NumPy archive.
-    Npz,
-    /// Burn's own container.
-    Burnpack,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Safetensors => "safetensors",
-            Self::PytorchZip => "PyTorch (zip)",
-            Self::PytorchLegacy => "PyTorch (legacy)",
-            Self::Npz => "NumPy npz",
-            Self::Burnpack => "burnpack",
-        })
-    }
-}
 
 /// An open checkpoint: its tensors are known, their bytes are read on demand and from any thread.
 #[derive(Debug)]
@@ -77,17 +33,8 @@ impl Checkpoint {
     ///
     /// When nothing is there, when the content is of no known format, or when it contradicts itself.
     pub fn open(path: &Path) -> Result<Self> {
-        let metadata = fs::metadata(path).map_err(ConvertError::io(path, "open"))?;
-        let file = if metadata.is_dir() {
-            find_in_folder(path)?
-        } else {
-            path.to_path_buf()
-        };
-        let index = is_json(&file)?;
-        let files = if index { shards(&file)? } else { vec![file] };
-
         let mut opened = Self::empty(path);
-        for file in files {
+        for file in files_of(path)? {
             let (format, source) = open_file(DataFile::open(&file)?)?;
             opened.format = format;
             opened.add(file, source)?;
@@ -230,153 +177,4 @@ impl Checkpoint {
             Ok(None)
         }
     }
-}
-
-fn open_file(file: DataFile) -> Result<(Format, Box<dyn Source>)> {
-    let head = file.head(512)?;
-    if head.starts_with(b"PK\x03\x04") {
-        let archive = Archive::open(file)?;
-        if archive
-            .members()
-            .iter()
-            .any(|member| member.name.ends_with("data.pkl"))
-        {
-            return Ok((Format::PytorchZip, Box::new(PytorchFile::open_zip(archive)?)));
-        }
-        if archive
-            .members()
-            .iter()
-            .any(|member| member.name.ends_with(".npy"))
-        {
-            return Ok((Format::Npz, Box::new(NpzFile::open(archive)?)));
-        }
-        return Err(unknown(
-            archive.file().path(),
-            "a zip archive without data.pkl or .npy members",
-        ));
-    }
-    if head.starts_with(&crate::burnpack::MAGIC) {
-        return Ok((Format::Burnpack, Box::new(BurnpackFile::open(file)?)));
-    }
-    if pytorch::recognises_legacy(&head) {
-        return Ok((Format::PytorchLegacy, Box::new(PytorchFile::open_legacy(file)?)));
-    }
-    if safetensors::recognises(&head, file.len()) {
-        return Ok((Format::Safetensors, Box::new(SafetensorsFile::open(file)?)));
-    }
-    Err(unknown(file.path(), &describe(&head, file.len())))
-}
-
-fn unknown(path: &Path, found: &str) -> ConvertError {
-    ConvertError::UnknownFormat {
-        path: path.to_path_buf(),
-        found: found.to_owned(),
-    }
-}
-
-/// What a person should know about a file that is no checkpoint.
-fn describe(head: &[u8], len: u64) -> String {
-    const KNOWN: &[(&[u8], &str)] = &[
-        (
-            b"version https://git-lfs",
-            "a Git LFS pointer; run `git lfs pull` to fetch the real file",
-        ),
-        (b"\x89HDF", "an HDF5 file"),
-        (b"\x93NUMPY", "a single NumPy array"),
-        (b"<", "an HTML or XML page, perhaps a failed download"),
-        (b"{", "JSON"),
-        (b"\x08", "perhaps an ONNX model"),
-        (b"\x80", "a Python pickle that torch.save did not write"),
-    ];
-    if head.is_empty() {
-        return "an empty file".to_owned();
-    }
-    if head.get(257..262) == Some(b"ustar") {
-        return "a tar archive, as PyTorch wrote before 0.1.10".to_owned();
-    }
-    match KNOWN.iter().find(|(start, _)| head.starts_with(start)) {
-        Some((_, name)) => (*name).to_owned(),
-        None => format!("{len} bytes that start with {:02x?}", &head[..head.len().min(8)]),
-    }
-}
-
-fn find_in_folder(folder: &Path) -> Result<PathBuf> {
-    if let Some(found) = NAMES
-        .iter()
-        .map(|name| folder.join(name))
-        .find(|path| path.is_file())
-    {
-        return Ok(found);
-    }
-    let mut candidates = Vec::new();
-    for entry in fs::read_dir(folder).map_err(ConvertError::io(folder, "open"))? {
-        let path = entry.map_err(ConvertError::io(folder, "read"))?.path();
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-        if path.is_file() && ["safetensors", "bin", "pt", "pth", "tar", "npz", "bpk"].contains(&extension) {
-            candidates.push(path);
-        }
-    }
-    match &candidates[..] {
-        [one] => Ok(one.clone()),
-        [] => Err(not_found(folder, format!("looked for {}", NAMES.join(", ")))),
-        many => Err(not_found(
-            folder,
-            format!("{} files could be it; name one of them", many.len()),
-        )),
-    }
-}
-
-fn not_found(path: &Path, reason: String) -> ConvertError {
-    ConvertError::NotFound {
-        path: path.to_path_buf(),
-        reason,
-    }
-}
-
-/// Whether a file is JSON, which among checkpoints is an index of shards.
-fn is_json(path: &Path) -> Result<bool> {
-    let head = DataFile::open(path)?.head(64)?;
-    Ok(head.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{'))
-}
-
-/// The files that an index names, each once and in order.
-fn shards(index: &Path) -> Result<Vec<PathBuf>> {
-    #[derive(Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
-    let parsed: Index = serde_json::from_str(&read_text(index)?)
-        .map_err(|e| ConvertError::malformed(index, "index of shards", e.to_string()))?;
-    let folder = index.parent().unwrap_or(Path::new("."));
-    let mut names: Vec<_> = parsed.weight_map.into_values().collect();
-    names.sort();
-    names.dedup();
-    if let Some(outside) = names
-        .iter()
-        .find(|name| Path::new(name).file_name() != Some(name.as_ref()))
-    {
-        let reason = format!("names the shard `{outside}`, expected a file in the same folder");
-        return Err(ConvertError::malformed(index, "index of shards", reason));
-    }
-    let files: Vec<_> = names.iter().map(|name| folder.join(name)).collect();
-    if let Some(absent) = files.iter().find(|file| !file.is_file()) {
-        return Err(not_found(
-            absent,
-            format!("the index {} names this shard", index.display()),
-        ));
-    }
-    Ok(files)
-}
-
-fn read_text(path: &Path) -> Result<String> {
-    let file = DataFile::open(path)?;
-    if file.len() > MAX_JSON {
-        let reason = format!(
-            "has {} bytes, expected a JSON file of at most {MAX_JSON}",
-            file.len()
-        );
-        return Err(ConvertError::malformed(path, "size", reason));
-    }
-    let bytes = file.read(0, file.len() as usize, "text")?;
-    String::from_utf8(bytes).map_err(|e| ConvertError::malformed(path, "text", e.to_string()))
 }

@@ -1,0 +1,217 @@
+//! The tensors that a pickle describes, each as a view of a storage.
+
+use crate::error::{ConvertError, Result};
+use crate::read::pickle::{Id, Pickle, Value};
+use crate::tensor::{DType, TensorInfo};
+use std::collections::HashSet;
+use std::path::Path;
+
+/// How deep dictionaries may nest; a dictionary that contains itself is deeper than anything.
+const MAX_DEPTH: usize = 32;
+/// Most entries of all dictionaries together.
+const MAX_ENTRIES: usize = 1 << 16;
+/// Longest name of a tensor.
+const MAX_NAME: usize = 1024;
+
+/// A tensor as PyTorch describes it: a strided window of a storage, all in elements.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) storage: String,
+    pub(super) storage_elements: usize,
+    pub(super) offset: usize,
+    pub(super) stride: Vec<usize>,
+    /// Elements from `offset` to one past the last that is used.
+    pub(super) extent: usize,
+}
+
+/// Collects the tensors of a pickle whose root is a dictionary, and of the dictionaries inside it.
+pub(super) fn tensors(pickle: &Pickle, path: &Path) -> Result<(Vec<TensorInfo>, Vec<View>)> {
+    let Value::Dict(_) = pickle.get(pickle.root()) else {
+        let reason = "expected a dictionary of tensors at the top (a state dict)";
+        return Err(ConvertError::malformed(path, "pickle", reason));
+    };
+    let mut extractor = Extractor {
+        pickle,
+        path,
+        tensors: vec![],
+        views: vec![],
+        names: HashSet::new(),
+        entries: 0,
+    };
+    extractor.dictionary(pickle.root(), "", 0)?;
+    Ok((extractor.tensors, extractor.views))
+}
+
+struct Extractor<'a> {
+    pickle: &'a Pickle,
+    path: &'a Path,
+    tensors: Vec<TensorInfo>,
+    views: Vec<View>,
+    names: HashSet<String>,
+    entries: usize,
+}
+
+impl Extractor<'_> {
+    fn dictionary(&mut self, id: Id, prefix: &str, depth: usize) -> Result<()> {
+        if depth > MAX_DEPTH {
+            let reason = format!(
+                "dictionaries nest deeper than {MAX_DEPTH} below `{prefix}`; does one contain itself?"
+            );
+            return Err(ConvertError::malformed(self.path, "pickle", reason));
+        }
+        let Value::Dict(pairs) = self.pickle.get(id) else {
+            return Ok(());
+        };
+        for &(key, value) in pairs {
+            self.entries += 1;
+            if self.entries > MAX_ENTRIES {
+                let reason = format!("the dictionaries have more than {MAX_ENTRIES} entries");
+                return Err(ConvertError::malformed(self.path, "pickle", reason));
+            }
+            let name = match self.pickle.get(key) {
+                Value::Str(key) if key.len() + prefix.len() <= MAX_NAME => format!("{prefix}{key}"),
+                Value::Int(key) => format!("{prefix}{key}"),
+                _ => continue, // no tensor that anyone could ask for
+            };
+            match self.pickle.get(value) {
+                Value::Dict(_) => self.dictionary(value, &format!("{name}."), depth + 1)?,
+                Value::Call(function, args) => self.call(name, function, *args)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, name: String, function: &str, args: Id) -> Result<()> {
+        let args = self.pickle.items(args).unwrap_or_default();
+        let built = match (function, &args[..]) {
+            // A parameter is its tensor and flags.
+            ("torch._utils._rebuild_parameter", [Value::Call(function, args), ..])
+                if function.starts_with("torch._utils._rebuild_tensor") =>
+            {
+                let args = self.pickle.items(*args).unwrap_or_default();
+                self.tensor(&name, &args)
+            }
+            (function, args) if function.starts_with("torch._utils._rebuild_tensor") => {
+                self.tensor(&name, args)
+            }
+            _ => return Ok(()), // a torch.Size or torch.device
+        };
+        let (info, view) = built?;
+        if !self.names.insert(name.clone()) {
+            return Err(ConvertError::tensor(self.path, &name, "occurs twice"));
+        }
+        self.tensors.push(info);
+        self.views.push(view);
+        Ok(())
+    }
+
+    /// `_rebuild_tensor(storage, offset, size, stride, …)`.
+    fn tensor(&self, name: &str, args: &[&Value]) -> Result<(TensorInfo, View)> {
+        let fail = |reason: &str| ConvertError::tensor(self.path, name, reason);
+        let [Value::Persistent(storage), offset, shape, stride, ..] = args else {
+            return Err(fail("expected (storage, offset, shape, stride)"));
+        };
+        let storage = self.pickle.items(*storage).unwrap_or_default();
+        let [
+            Value::Str(tag),
+            Value::Global(class),
+            Value::Str(key),
+            _,
+            elements,
+            ..,
+        ] = storage[..]
+        else {
+            return Err(fail(
+                "expected a storage ('storage', type, key, device, elements)",
+            ));
+        };
+        let (Some(dtype), "storage") = (storage_dtype(class), tag.as_str()) else {
+            return Err(fail(&format!("`{class}` is not a storage type")));
+        };
+        let (Some(offset), Some(elements)) = (size(offset), size(elements)) else {
+            return Err(fail("its offset or storage size is not a count"));
+        };
+        let (Some(shape), Some(stride)) = (self.sizes(shape), self.sizes(stride)) else {
+            return Err(fail("its shape or stride is not a tuple of counts"));
+        };
+        let info = TensorInfo {
+            name: name.to_owned(),
+            dtype,
+            shape,
+        };
+        info.checked_byte_len(self.path)?;
+        let end = extent(&info.shape, &stride)
+            .filter(|extent| offset.checked_add(*extent).is_some_and(|end| end <= elements));
+        // More elements than the storage has would let a small file claim any amount of memory.
+        let Some(extent) = end.filter(|_| info.elements() <= elements) else {
+            return Err(fail(&format!(
+                "shape {:?} with stride {stride:?} at offset {offset} does not fit its storage of {elements} elements",
+                info.shape
+            )));
+        };
+        if elements.checked_mul(dtype.size()).is_none() {
+            return Err(fail("its storage is larger than memory"));
+        }
+        Ok((
+            info,
+            View {
+                storage: key.clone(),
+                storage_elements: elements,
+                offset,
+                stride,
+                extent,
+            },
+        ))
+    }
+
+    fn sizes(&self, value: &Value) -> Option<Vec<usize>> {
+        match value {
+            Value::Tuple(items) | Value::List(items) => {
+                items.iter().map(|&id| size(self.pickle.get(id))).collect()
+            }
+            // torch.Size((…)) is recorded as a call with that tuple.
+            Value::Call("torch.Size", args) => match self.pickle.items(*args)?[..] {
+                [Value::Tuple(items)] => items.iter().map(|&id| size(self.pickle.get(id))).collect(),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+fn size(value: &Value) -> Option<usize> {
+    match value {
+        Value::Int(n) => usize::try_from(*n).ok(),
+        _ => None,
+    }
+}
+
+/// Elements from a view's first to one past its last, or `None` when that overflows or the ranks differ.
+fn extent(shape: &[usize], stride: &[usize]) -> Option<usize> {
+    if shape.len() != stride.len() {
+        return None;
+    }
+    if shape.contains(&0) {
+        return Some(0);
+    }
+    let step =
+        |last: usize, (dim, stride): (&usize, &usize)| last.checked_add((dim - 1).checked_mul(*stride)?);
+    shape.iter().zip(stride).try_fold(0, step)?.checked_add(1)
+}
+
+fn storage_dtype(class: &str) -> Option<DType> {
+    Some(match class {
+        "torch.DoubleStorage" => DType::F64,
+        "torch.FloatStorage" => DType::F32,
+        "torch.HalfStorage" => DType::F16,
+        "torch.BFloat16Storage" => DType::BF16,
+        "torch.LongStorage" => DType::I64,
+        "torch.IntStorage" => DType::I32,
+        "torch.ShortStorage" => DType::I16,
+        "torch.CharStorage" => DType::I8,
+        "torch.ByteStorage" => DType::U8,
+        "torch.BoolStorage" => DType::Bool,
+        _ => return None,
+    })
+}
