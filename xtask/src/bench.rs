@@ -19,16 +19,22 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let python = Python::ready()?;
-    let bit = Program::BIT.build("cpu")?;
-    let (section, mut script) = if arguments.images {
-        ("bench images", python.script("bench_images.py"))
-    } else {
-        let mut script = python.script("bench.py");
-        script.arg("--runner").arg(Program::BENCH_MODEL.build("cpu")?);
-        ("bench", script)
+    let script = |name: &str| {
+        let mut script = python.script(name);
+        if let Some(rounds) = arguments.rounds {
+            script.args(["--rounds", &rounds.to_string()]);
+        }
+        script
     };
-    if let Some(rounds) = arguments.rounds {
-        script.args(["--rounds", &rounds.to_string()]);
+    if arguments.images {
+        let mut script = script("bench_images.py");
+        script
+            .arg("--program")
+            .arg(Program::PREPROCESS_LOOP.build("cpu")?);
+        return numbers::write_section("bench images", &numbers::printed_by(&mut script)?);
     }
-    numbers::write_section(section, &numbers::markdown_of(script.arg("--bit").arg(bit))?)
+    let mut script = script("bench.py");
+    script.arg("--runner").arg(Program::BENCH_MODEL.build("cpu")?);
+    script.arg("--bit").arg(Program::BIT.build("cpu")?);
+    numbers::write_section("bench", &numbers::markdown_of(&mut script)?)
 }

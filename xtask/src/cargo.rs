@@ -46,6 +46,8 @@ impl Program {
     pub const BENCH_MODEL: Self = Self::binary("bit-tests", "bench-model");
     /// A list of image processor cases to their pixels.
     pub const PROCESS_CASES: Self = Self::example("bit-image", "process_cases");
+    /// Pictures to pixels, timed by the one who asks.
+    pub const PREPROCESS_LOOP: Self = Self::example("bit-image", "preprocess_loop");
     /// Checkpoints through every writer.
     pub const CONVERT: Self = Self::example("bit-convert", "convert");
 

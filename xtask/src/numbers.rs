@@ -15,6 +15,13 @@ pub fn markdown_of(script: &mut Command) -> Result<String> {
     fs::read_to_string(file.path()).context("cannot read the table")
 }
 
+/// What a script prints for a terminal.
+pub fn printed_by(script: &mut Command) -> Result<String> {
+    let table = process::output(script)?;
+    print!("{table}");
+    Ok(format!("```text\n{}\n```", table.trim_end()))
+}
+
 /// Replaces the section of this name, or appends it.
 pub fn write_section(name: &str, table: &str) -> Result<()> {
     let path = file();

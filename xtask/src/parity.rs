@@ -61,9 +61,7 @@ fn finish(section: &str, mut script: Command, write: bool) -> Result<()> {
     if !write {
         return process::run(&mut script);
     }
-    let table = process::output(&mut script)?;
-    print!("{table}");
-    numbers::write_section(section, &format!("```text\n{}\n```", table.trim_end()))
+    numbers::write_section(section, &numbers::printed_by(&mut script)?)
 }
 
 fn models(python: &Python, arguments: &Arguments) -> Result<Command> {
