@@ -46,25 +46,20 @@ impl Gather<'_> {
     unsafe fn by_blocks<S: Simd>(&self) {
         let [tall, wide] = self.geometry.window.kernel;
         let channels = self.geometry.input.channels;
-        // SAFETY: `source()` is inside the image, and blocks × rows × BLOCK is the tile's length.
-        unsafe {
-            for row in 0..self.rows {
-                let pixel = self.output_pixel(row);
-                let mut to = self.to.add(row * BLOCK);
-                for tap in 0..tall * wide {
-                    let from = self.geometry.source(pixel, [tap / wide, tap % wide]);
-                    for channel in (0..channels).step_by(BLOCK) {
-                        for lane in (0..BLOCK).step_by(S::LANES) {
-                            let value = match from {
-                                Some(at) => {
-                                    let from = self.source.add(at * channels + channel + lane);
-                                    self.reading.vector::<S>(from, channel + lane)
-                                }
-                                None => S::splat(0.0),
-                            };
-                            S::store(to.add(lane), value);
+        let stride = self.rows * BLOCK;
+        for row in 0..self.rows {
+            let pixel = self.output_pixel(row);
+            for tap in 0..tall * wide {
+                let from = self.geometry.source(pixel, [tap / wide, tap % wide]);
+                // SAFETY: `source()` is inside the image, and blocks × rows × BLOCK is the tile's length.
+                unsafe {
+                    let to = self.to.add(tap * channels * self.rows + row * BLOCK);
+                    match from.map(|at| self.source.add(at * channels)) {
+                        None => zero_blocks::<S>(to, stride, channels),
+                        Some(from) if self.reading.scale.is_null() => {
+                            copy_blocks::<S>(from, to, stride, channels)
                         }
-                        to = to.add(self.rows * BLOCK);
+                        Some(from) => read_blocks::<S>(from, self.reading, to, stride, channels),
                     }
                 }
             }
@@ -121,6 +116,55 @@ impl Gather<'_> {
             let channels = self.geometry.input.channels;
             for (i, to) in to.iter_mut().enumerate() {
                 *to = self.reading.value(from.add(i), i % channels);
+            }
+        }
+    }
+}
+
+/// Zeros for a pixel's channels; blocks are `stride` floats apart.
+#[inline(always)]
+unsafe fn zero_blocks<S: Simd>(to: *mut f32, stride: usize, channels: usize) {
+    for block in 0..channels / BLOCK {
+        for lane in (0..BLOCK).step_by(S::LANES) {
+            // SAFETY: the caller made room for the channels' blocks.
+            unsafe { S::store(to.add(block * stride + lane), S::splat(0.0)) };
+        }
+    }
+}
+
+/// A pixel's channels as they are.
+#[inline(always)]
+unsafe fn copy_blocks<S: Simd>(from: *const f32, to: *mut f32, stride: usize, channels: usize) {
+    for block in 0..channels / BLOCK {
+        for lane in (0..BLOCK).step_by(S::LANES) {
+            // SAFETY: the caller vouches for the pixel and made room for its blocks.
+            unsafe {
+                S::store(
+                    to.add(block * stride + lane),
+                    S::load(from.add(block * BLOCK + lane)),
+                )
+            };
+        }
+    }
+}
+
+/// A pixel's channels, normalized.
+#[inline(always)]
+unsafe fn read_blocks<S: Simd>(
+    from: *const f32,
+    reading: Reading,
+    to: *mut f32,
+    stride: usize,
+    channels: usize,
+) {
+    for block in 0..channels / BLOCK {
+        for lane in (0..BLOCK).step_by(S::LANES) {
+            let channel = block * BLOCK + lane;
+            // SAFETY: the caller vouches for the pixel and made room for its blocks.
+            unsafe {
+                let [scale, shift, floor] = reading.channels::<S>(channel);
+                let value = S::fma(S::load(from.add(channel)), scale, shift);
+                S::store(to.add(block * stride + lane), S::max(floor, value));
             }
         }
     }

@@ -47,6 +47,8 @@ pub(super) struct Tile {
     pub(super) moments_stride: usize,
     /// Rows already in the running moments; 0 starts them.
     pub(super) seen: usize,
+    /// Whether output and residual are in memory rather than in a cache.
+    pub(super) far: bool,
     /// Weights to bring closer while this tile computes (its share of the next panel).
     pub(super) next: *const f32,
     /// Cache lines of `next`.
@@ -158,8 +160,28 @@ impl<const R: usize> Kernel for Rows<R> {
     unsafe fn run<S: Simd>(self) {
         // SAFETY: as `Tile::run`.
         unsafe {
+            if self.0.far {
+                prefetch_rows::<S>(&self.0, R);
+            }
             let mut sums = product::<S, R>(&self.0);
             epilogue::<S, R>(&self.0, &mut sums);
+        }
+    }
+}
+
+/// Asks for what the epilogue will touch; its rows lie apart, where no hardware prefetcher follows.
+#[inline(always)]
+unsafe fn prefetch_rows<S: Simd>(tile: &Tile, rows: usize) {
+    let last = 2 * S::LANES - 1;
+    for at in (0..rows).map(|row| row * tile.stride) {
+        // SAFETY: prefetching never faults.
+        unsafe {
+            S::prefetch_write(tile.out.wrapping_add(at));
+            S::prefetch_write(tile.out.wrapping_add(at + last));
+            if !tile.residual.is_null() && tile.residual != tile.out.cast_const() {
+                S::prefetch(tile.residual.wrapping_add(at));
+                S::prefetch(tile.residual.wrapping_add(at + last));
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use super::memory::Scratch;
 use super::micro::{BLOCK, Tile, tile_len};
 use super::moments::{Moments, Partials};
 use super::shape::Geometry;
+use super::simd::{Kernel, Simd};
 use super::weights::Packed;
 
 /// Floats of packed input that leave room for a panel of weights in a second-level cache of 1 MiB.
@@ -132,9 +133,7 @@ impl Product<'_> {
             unsafe {
                 let to = packed.as_mut_ptr();
                 tiles.for_each(|tile| self.pack(image, tile, to.add(self.packed_offset(block, tile))));
-                for panel in 0..self.weights.count() {
-                    self.compute(image, block, panel, to);
-                }
+                self.compute(image, block, 0..self.weights.count(), to);
             }
         });
     }
@@ -155,7 +154,7 @@ impl Product<'_> {
         });
         for_each(images * self.weights.count(), |task| unsafe {
             let (panel, image) = (task / images, task % images);
-            self.compute(image, 0, panel, to.at(image * image_len));
+            self.compute(image, 0, panel..panel + 1, to.at(image * image_len));
         });
     }
 
@@ -181,51 +180,101 @@ impl Product<'_> {
         }
     }
 
-    /// One panel of output channels for all tiles of a block, packed at `packed`.
-    unsafe fn compute(&self, image: usize, block: usize, panel: usize, packed: *const f32) {
-        let weights = self.weights.panel(panel);
-        let channel = panel * self.weights.isa.panel_width();
-        let (tiles, stride) = (self.tiles_of(block), self.weights.channels);
-        let lines = weights.len() / BLOCK;
-        let share = if panel + 1 < self.weights.count() {
-            lines.div_ceil(tiles.len().max(1))
-        } else {
-            0
-        };
-        let next = weights.as_ptr_range().end;
-        let mut seen = 0;
-        for (i, tile) in tiles.enumerate() {
-            let pixels = self.pixels(tile..tile + 1);
-            let at = (image * self.geometry.output.pixels() + pixels.start) * stride + channel;
-            // SAFETY: the tile's rows and the panel's columns are inside the output, the residual, the packed
-            // input and the block's part of the statistics.
-            unsafe {
+    /// Panels of output channels for all tiles of a block, packed at `packed`.
+    unsafe fn compute(&self, image: usize, block: usize, panels: Range<usize>, packed: *const f32) {
+        // SAFETY: the caller's promise that the block is packed there.
+        unsafe {
+            self.weights.isa.run(Panels {
+                product: self,
+                image,
+                block,
+                panels,
+                packed,
+            })
+        }
+    }
+}
+
+/// Some panels of output channels for all tiles of a block.
+struct Panels<'a> {
+    product: &'a Product<'a>,
+    image: usize,
+    block: usize,
+    panels: Range<usize>,
+    packed: *const f32,
+}
+
+impl Kernel for Panels<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let weights = self.product.weights;
+        let tiles = self.product.tiles_of(self.block);
+        for panel in self.panels.clone() {
+            let values = weights.panel(panel);
+            // The next panel comes closer meanwhile, a part with every tile.
+            let share = if panel + 1 < weights.count() {
+                (values.len() / BLOCK).div_ceil(tiles.len())
+            } else {
+                0
+            };
+            let mut next = values.as_ptr_range().end;
+            let mut seen = 0;
+            for index in tiles.clone() {
                 let tile = Tile {
-                    depth: self.weights.depth,
-                    rows: pixels.len(),
-                    columns: self.weights.columns(panel),
-                    a: packed.add(self.packed_offset(block, tile)),
-                    b: weights.as_ptr(),
-                    bias: self.weights.bias(panel),
-                    out: self.out.at(at),
-                    residual: if self.residual.0.is_null() {
-                        self.residual.0
-                    } else {
-                        self.residual.at(at)
-                    },
-                    stride,
-                    moments: match &self.partials {
-                        Some((to, partials)) => to.at(partials.offset(image, block) + channel),
-                        None => std::ptr::null_mut(),
-                    },
-                    moments_stride: self.partials.as_ref().map_or(0, |(_, partials)| partials.stride),
-                    seen,
-                    next: next.wrapping_add(i * share * BLOCK),
+                    next,
                     next_lines: share,
+                    seen,
+                    ..self.tile(panel, index)
                 };
-                self.weights.isa.run(tile);
+                // SAFETY: `tile()` keeps to the output and its like; the block is packed; a prefetch may go anywhere.
+                unsafe { tile.run::<S>() };
+                seen += tile.rows;
+                next = next.wrapping_add(share * BLOCK);
             }
-            seen += pixels.len();
+        }
+    }
+}
+
+impl Panels<'_> {
+    /// The micro-kernel's work on one tile by one panel.
+    #[inline(always)]
+    fn tile(&self, panel: usize, index: usize) -> Tile {
+        let (product, weights) = (self.product, self.product.weights);
+        let pixels = product.pixels(index..index + 1);
+        let channel = panel * weights.isa.panel_width();
+        let at = (self.image * product.geometry.output.pixels() + pixels.start) * weights.channels + channel;
+        let residual = product.residual.0;
+        let (moments, moments_stride) =
+            product
+                .partials
+                .map_or((std::ptr::null_mut(), 0), |(to, partials)| {
+                    (
+                        to.0.wrapping_add(partials.offset(self.image, self.block) + channel),
+                        partials.stride,
+                    )
+                });
+        Tile {
+            depth: weights.depth,
+            rows: pixels.len(),
+            columns: weights.columns(panel),
+            a: self.packed.wrapping_add(product.packed_offset(self.block, index)),
+            b: weights.panel(panel).as_ptr(),
+            bias: weights.bias(panel),
+            out: product.out.0.wrapping_add(at),
+            residual: if residual.is_null() {
+                residual
+            } else {
+                residual.wrapping_add(at)
+            },
+            stride: weights.channels,
+            moments,
+            moments_stride,
+            seen: 0,
+            far: true,
+            next: std::ptr::null(),
+            next_lines: 0,
         }
     }
 }

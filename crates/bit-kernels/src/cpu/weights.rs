@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::memory::Floats;
 use super::simd::Isa;
 
 /// Weights cut into panels of adjacent output channels: `[panels][taps][input channels][panel width]`, zeros beyond
@@ -12,7 +13,7 @@ pub(super) struct Packed {
     pub(super) depth: usize,
     /// Output channels.
     pub(super) channels: usize,
-    panels: Vec<f32>,
+    panels: Floats,
     bias: Option<Vec<f32>>,
 }
 
@@ -26,7 +27,7 @@ impl Packed {
     ) -> Packed {
         let (width, depth) = (isa.panel_width(), taps * inputs);
         let padded = channels.next_multiple_of(width);
-        let mut panels = vec![0.0; padded * depth];
+        let mut panels = Floats::zeroed(padded * depth);
         let pack = |(panel, to): (usize, &mut [f32])| {
             for column in 0..width.min(channels - panel * width) {
                 let from = &weight[(panel * width + column) * depth..][..depth];

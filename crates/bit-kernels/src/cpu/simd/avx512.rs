@@ -50,6 +50,10 @@ impl Simd for Avx512 {
         unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }
     #[inline(always)]
+    unsafe fn prefetch_write(at: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) }
+    }
+    #[inline(always)]
     unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
         #[target_feature(enable = "avx512f")]
         unsafe fn compiled<K: Kernel>(kernel: K) -> K::Output {

@@ -43,6 +43,8 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// Asks for the cache line at `at` (any address, never read) to be brought into the second-level cache.
     unsafe fn prefetch(at: *const f32);
+    /// Asks for the cache line at `at` (any address) to be brought near for writing.
+    unsafe fn prefetch_write(at: *const f32);
     /// Runs `kernel` compiled for this instruction set, as a function of its own.
     unsafe fn enter<K: Kernel>(kernel: K) -> K::Output;
 }

@@ -50,6 +50,8 @@ impl Simd for Neon {
         // The hardware prefetcher is all that stable Rust offers here.
     }
     #[inline(always)]
+    unsafe fn prefetch_write(_at: *const f32) {}
+    #[inline(always)]
     unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
         #[target_feature(enable = "neon")]
         unsafe fn compiled<K: Kernel>(kernel: K) -> K::Output {

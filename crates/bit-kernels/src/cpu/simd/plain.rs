@@ -51,6 +51,8 @@ impl Simd for Plain {
     #[inline(always)]
     unsafe fn prefetch(_at: *const f32) {}
     #[inline(always)]
+    unsafe fn prefetch_write(_at: *const f32) {}
+    #[inline(always)]
     unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
         #[inline(never)]
         unsafe fn compiled<K: Kernel>(kernel: K) -> K::Output {

@@ -150,6 +150,9 @@ pub(super) struct Products {
     pub(super) filter_stride: usize,
     /// `[POINTS][rows][panel width]`
     pub(super) sums: *mut f32,
+    /// The weights whose transform is needed next, to bring closer meanwhile, or null: `[9][upcoming_stride]`.
+    pub(super) upcoming: *const f32,
+    pub(super) upcoming_stride: usize,
     /// Whether the sums are added to what is there.
     pub(super) accumulate: bool,
 }
@@ -165,6 +168,17 @@ impl Kernel for Products {
             unsafe {
                 let inputs = self.inputs.add(point * self.input_stride);
                 let sums = self.sums.add(point * self.rows * width);
+                let (next, next_lines) = if self.upcoming.is_null() {
+                    (
+                        inputs.wrapping_add(self.input_stride),
+                        self.depth * self.rows / BLOCK,
+                    )
+                } else {
+                    // Four points take care of one of the nine taps.
+                    let quarter = self.depth * width / 4;
+                    let at = point / 4 * self.upcoming_stride + point % 4 * quarter;
+                    (self.upcoming.wrapping_add(at), quarter.div_ceil(BLOCK))
+                };
                 let tile = Tile {
                     depth: self.depth,
                     rows: self.rows,
@@ -178,8 +192,9 @@ impl Kernel for Products {
                     moments: std::ptr::null_mut(),
                     moments_stride: 0,
                     seen: 0,
-                    next: inputs.wrapping_add(self.input_stride),
-                    next_lines: self.depth * self.rows / BLOCK,
+                    far: false,
+                    next,
+                    next_lines,
                 };
                 tile.run::<S>();
             }

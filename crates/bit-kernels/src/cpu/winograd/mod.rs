@@ -245,6 +245,12 @@ impl Pass<'_> {
                         filters,
                         filter_stride,
                         sums: sums.add((group.start - tiles.start) * POINTS * width),
+                        upcoming: if group.start == tiles.start {
+                            self.upcoming(panel, channel + depth)
+                        } else {
+                            std::ptr::null()
+                        },
+                        upcoming_stride: tap_stride,
                         accumulate: channel > 0,
                     });
                 }
@@ -253,6 +259,16 @@ impl Pass<'_> {
                 let sums = sums.add((group.start - tiles.start) * POINTS * width);
                 self.finish(panel, range, group, sums, partials);
             }
+        }
+    }
+
+    /// The packed weights that follow: of this panel from `channel`, or of the next one.
+    fn upcoming(&self, panel: usize, channel: usize) -> *const f32 {
+        let (channels, width) = (self.input.shape.channels, self.weights.isa.panel_width());
+        match (channel < channels, panel + 1 < self.weights.count()) {
+            (true, _) => self.weights.panel(panel)[channel * width..].as_ptr(),
+            (false, true) => self.weights.panel(panel + 1).as_ptr(),
+            (false, false) => std::ptr::null(),
         }
     }
 
