@@ -1,1 +1,4 @@
 //! Shared helpers of the cross-crate tests.
+
+pub mod fixtures;
+pub mod runner;

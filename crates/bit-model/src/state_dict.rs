@@ -9,6 +9,8 @@ pub struct NamedParameter {
     pub name: String,
     /// Its dimensions, in torch's order.
     pub shape: Vec<usize>,
+    /// Its element type.
+    pub dtype: DType,
     read: Box<dyn FnOnce() -> TensorData>,
 }
 
@@ -108,13 +110,12 @@ impl ModuleVisitor for Collector {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let shape = param.lazy_shape().as_slice().to_vec();
-        let param = param.clone();
-        let read = Box::new(move || param.val().into_data());
+        let tensor = param.val();
         self.parameters.push(NamedParameter {
             name: self.path.name(),
-            shape,
-            read,
+            shape: tensor.dims().to_vec(),
+            dtype: tensor.dtype(),
+            read: Box::new(move || tensor.into_data()),
         });
     }
 }

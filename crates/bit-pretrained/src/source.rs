@@ -1,0 +1,105 @@
+//! Where a model comes from, told from what the user wrote.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::error::PretrainedError;
+
+/// A model's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelSource {
+    /// Inside the program: `builtin:mnist`.
+    Builtin(String),
+    /// A folder or a single file.
+    Path(PathBuf),
+    /// A repository of the Hugging Face Hub: `google/bit-50`, `timm/name@revision`.
+    Hub {
+        /// `owner/name`.
+        repository: String,
+        /// Branch, tag or commit.
+        revision: String,
+    },
+}
+
+const BUILTIN: &str = "builtin:";
+const DEFAULT_REVISION: &str = "main";
+
+impl FromStr for ModelSource {
+    type Err = PretrainedError;
+
+    /// A path that exists wins over a Hub repository of the same name, as in transformers.
+    fn from_str(text: &str) -> Result<Self, PretrainedError> {
+        if let Some(name) = text.strip_prefix(BUILTIN) {
+            return Ok(Self::Builtin(name.to_owned()));
+        }
+        if Path::new(text).exists() {
+            return Ok(Self::Path(PathBuf::from(text)));
+        }
+        let (repository, revision) = text.split_once('@').unwrap_or((text, DEFAULT_REVISION));
+        if !is_repository(repository) || revision.is_empty() {
+            return Err(PretrainedError::UnknownSource {
+                found: text.to_owned(),
+            });
+        }
+        Ok(Self::Hub {
+            repository: repository.to_owned(),
+            revision: revision.to_owned(),
+        })
+    }
+}
+
+/// `owner/name` in the characters that the Hub allows; no way out of the cache's folder.
+fn is_repository(text: &str) -> bool {
+    let part = |part: &str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        !part.is_empty() && part.len() <= 96 && !part.starts_with('.') && part.chars().all(allowed)
+    };
+    matches!(text.split_once('/'), Some((owner, name)) if part(owner) && part(name))
+}
+
+impl fmt::Display for ModelSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Builtin(name) => write!(f, "{BUILTIN}{name}"),
+            Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Hub { repository, revision } if revision == DEFAULT_REVISION => f.write_str(repository),
+            Self::Hub { repository, revision } => write!(f, "{repository}@{revision}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_kind_of_name_is_recognised_and_printed_as_it_was_written() {
+        for text in [
+            "builtin:mnist",
+            "google/bit-50",
+            "timm/resnetv2_50x1_bit.goog_in21k@v1.0",
+            "src/lib.rs",
+        ] {
+            assert_eq!(text.parse::<ModelSource>().unwrap().to_string(), text);
+        }
+        assert!(matches!("src".parse().unwrap(), ModelSource::Path(_)));
+    }
+
+    #[test]
+    fn a_name_that_could_leave_the_cache_is_no_repository() {
+        for text in [
+            "../secret",
+            "a/..",
+            "a/b/c",
+            "/etc/none",
+            "no-owner",
+            "a/b@",
+            "",
+            "a/b c",
+        ] {
+            assert!(text.parse::<ModelSource>().is_err(), "{text}");
+        }
+    }
+}

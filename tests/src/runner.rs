@@ -1,0 +1,128 @@
+//! What the programs that other frameworks are compared with share: their command line, and tensors in and out.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use bit_convert::{Checkpoint, DType, Entry, write_safetensors};
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// The device that `--device` names: `cpu`, `ndarray`, `wgpu`, `vulkan`, `metal` or `cuda`.
+///
+/// # Errors
+///
+/// When there is no such device, or its feature is not compiled in.
+pub fn device(name: &str) -> Result<Device> {
+    match name {
+        #[cfg(feature = "flex")]
+        "cpu" | "flex" => Ok(Device::flex()),
+        #[cfg(feature = "ndarray")]
+        "ndarray" => Ok(Device::ndarray()),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => Ok(Device::wgpu(Default::default())),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Ok(Device::vulkan(Default::default())),
+        #[cfg(feature = "metal")]
+        "metal" => Ok(Device::metal(Default::default())),
+        #[cfg(feature = "cuda")]
+        "cuda" => Ok(Device::cuda(0)),
+        _ => bail!("no device `{name}` is compiled in: add the feature of its name to bit-tests"),
+    }
+}
+
+/// A model's folder, its input, and the device: `FOLDER INPUTS.safetensors [OUTPUTS.safetensors] [--device D]`.
+pub struct Arguments {
+    /// A folder as transformers writes it.
+    pub folder: String,
+    /// Holds `pixel_values`.
+    pub inputs: PathBuf,
+    /// Where outputs go, for a program that writes them at once.
+    pub outputs: Option<PathBuf>,
+    /// Where to run.
+    pub device: Device,
+}
+
+impl Arguments {
+    /// Those of this process.
+    ///
+    /// # Errors
+    ///
+    /// When they are not as described.
+    pub fn parse() -> Result<Self> {
+        let mut places = Vec::new();
+        let mut name = "cpu".to_owned();
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--device" => name = words.next().context("--device needs a value")?,
+                _ => places.push(word),
+            }
+        }
+        let mut places = places.into_iter();
+        let (Some(folder), Some(inputs)) = (places.next(), places.next()) else {
+            bail!("usage: FOLDER INPUTS.safetensors [OUTPUTS.safetensors] [--device D]");
+        };
+        let outputs = places.next().map(PathBuf::from);
+        Ok(Self {
+            folder,
+            inputs: inputs.into(),
+            outputs,
+            device: device(&name)?,
+        })
+    }
+
+    /// The tensor `pixel_values`, `[batch, channels, height, width]`.
+    ///
+    /// # Errors
+    ///
+    /// When the file does not hold it as f32.
+    pub fn pixel_values(&self) -> Result<Tensor<4>> {
+        let stored = Checkpoint::open(&self.inputs)?.read("pixel_values")?;
+        ensure!(
+            stored.dtype == DType::F32,
+            "pixel_values is {}, not float32",
+            stored.dtype
+        );
+        let values = stored
+            .bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes))
+            .collect::<Vec<_>>();
+        Ok(Tensor::from_data(
+            TensorData::new(values, stored.shape),
+            &self.device,
+        ))
+    }
+}
+
+/// Tensors by name, to be written together.
+#[derive(Default)]
+pub struct Outputs(Vec<Entry<'static>>);
+
+impl Outputs {
+    /// Adds a tensor, read from its device as f32.
+    pub fn add<const D: usize>(&mut self, name: &str, tensor: &Tensor<D>) {
+        let data = tensor.to_data().convert::<f32>();
+        let bytes = data.iter::<f32>().flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
+        self.0
+            .push(Entry::from_bytes(name, DType::F32, &tensor.dims(), bytes));
+    }
+
+    /// Adds tensors as `name.0`, `name.1`, …
+    pub fn add_all<const D: usize>(&mut self, name: &str, tensors: &[Tensor<D>]) {
+        for (i, tensor) in tensors.iter().enumerate() {
+            self.add(&format!("{name}.{i}"), tensor);
+        }
+    }
+
+    /// Writes a safetensors file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn write(self, path: &Path) -> Result<()> {
+        Ok(write_safetensors(path, self.0, &BTreeMap::new())?)
+    }
+}
