@@ -49,7 +49,7 @@ impl Tensor {
     }
 }
 
-fn elements<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
+fn elements<const N: usize>(bytes: &[u8]) -> impl ExactSizeIterator<Item = [u8; N]> {
     bytes.as_chunks::<N>().0.iter().copied()
 }
 
@@ -62,14 +62,22 @@ fn cast(bytes: &[u8], from: DType, to: DType) -> Vec<u8> {
     }
 }
 
-/// `f64` holds every value of the others, so each cast rounds once.
-fn narrow(values: impl Iterator<Item = f64>, to: DType) -> Vec<u8> {
+/// `f64` holds every value of the others, so a cast from any of them rounds once.
+fn narrow(values: impl ExactSizeIterator<Item = f64>, to: DType) -> Vec<u8> {
     match to {
-        DType::F64 => values.flat_map(f64::to_le_bytes).collect(),
-        DType::F16 => values.flat_map(|v| f16::from_f64(v).to_le_bytes()).collect(),
-        DType::BF16 => values.flat_map(|v| bf16::from_f64(v).to_le_bytes()).collect(),
-        _ => values.flat_map(|v| (v as f32).to_le_bytes()).collect(),
+        DType::F64 => collect(values.map(f64::to_le_bytes)),
+        DType::F16 => collect(values.map(|v| f16::from_f64(v).to_le_bytes())),
+        DType::BF16 => collect(values.map(|v| bf16::from_f64(v).to_le_bytes())),
+        _ => collect(values.map(|v| (v as f32).to_le_bytes())),
     }
+}
+
+fn collect<const N: usize>(elements: impl ExactSizeIterator<Item = [u8; N]>) -> Vec<u8> {
+    let mut bytes = vec![0; elements.len() * N];
+    for (to, from) in bytes.as_chunks_mut::<N>().0.iter_mut().zip(elements) {
+        *to = from;
+    }
+    bytes
 }
 
 #[cfg(test)]

@@ -149,6 +149,25 @@ fn a_burnpack_file_stands_alone() {
 }
 
 #[test]
+fn burn_reads_what_is_written_and_the_other_way_round() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (folder.path().join("ours.bpk"), folder.path().join("theirs.bpk"));
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    convert(&source, &ours, Target::Burnpack, &ConvertOptions::default()).unwrap();
+    let tensors = burn_pack::Reader::from_file(&ours)
+        .unwrap()
+        .into_tensors()
+        .unwrap();
+    for tensor in &tensors {
+        let expected = source.read(&tensor.name).unwrap();
+        assert_eq!(tensor.shape.to_vec(), expected.shape);
+        assert_eq!(tensor.to_bytes().unwrap()[..], expected.bytes, "{}", tensor.name);
+    }
+    burn_pack::Writer::new(tensors).write_to_file(&theirs).unwrap();
+    assert_same(&theirs, "preactivation");
+}
+
+#[test]
 fn half_precision_halves_every_tensor_and_keeps_names() {
     let folder = tempfile::tempdir().unwrap();
     let source = Checkpoint::open(&fixture("google.npz")).unwrap();

@@ -11,26 +11,27 @@ pub(super) fn fold(entry: Entry<'_>) -> Entry<'_> {
     let info = entry.info.clone();
     let weights = info.shape.iter().skip(1).product::<usize>().max(1);
     entry.map(info, move |bytes| {
-        Ok(Cow::Owned(
-            bytes.chunks(weights * 4).flat_map(standardized).collect(),
-        ))
+        let mut bytes = bytes.into_owned();
+        for output in bytes.as_chunks_mut::<4>().0.chunks_mut(weights) {
+            standardize(output);
+        }
+        Ok(Cow::Owned(bytes))
     })
 }
 
-fn standardized(output: &[u8]) -> impl Iterator<Item = u8> + use<> {
-    let values: Vec<f64> = output
-        .as_chunks::<4>()
-        .0
+fn standardize(output: &mut [[u8; 4]]) {
+    let count = output.len() as f64;
+    let value = |bytes: &[u8; 4]| f64::from(f32::from_le_bytes(*bytes));
+    let mean = output.iter().map(value).sum::<f64>() / count;
+    let variance = output
         .iter()
-        .map(|b| f64::from(f32::from_le_bytes(*b)))
-        .collect();
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
+        .map(|bytes| (value(bytes) - mean).powi(2))
+        .sum::<f64>()
+        / count;
     let scale = (variance + EPSILON).sqrt().recip();
-    values
-        .into_iter()
-        .flat_map(move |v| (((v - mean) * scale) as f32).to_le_bytes())
+    for bytes in output {
+        *bytes = (((value(bytes) - mean) * scale) as f32).to_le_bytes();
+    }
 }
 
 #[cfg(test)]
