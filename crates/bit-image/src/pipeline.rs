@@ -13,7 +13,7 @@ use crate::orient::upright;
 use crate::picture::Picture;
 use crate::premultiply;
 use crate::processor::ProcessorKind;
-use crate::resize::{Filter, FloatPlane, Kernel, PassOrder, Plane, Resize, resize_f32};
+use crate::resize::{Buffers, Filter, FloatPlane, Kernel, PassOrder, Plane, Resize, resize_f32};
 use crate::values::ValueMap;
 
 /// Buffers that one thread keeps from image to image.
@@ -22,7 +22,7 @@ pub(crate) struct Scratch {
     jpeg: JpegDecoder,
     file: Vec<u8>,
     pixels: Vec<u8>,
-    between: Vec<u8>,
+    buffers: Buffers,
     resized: Vec<u8>,
 }
 
@@ -199,7 +199,7 @@ impl Pipeline<'_> {
             premultiply::multiply(&mut bytes, channels);
         }
         let mut out = std::mem::take(&mut scratch.resized);
-        resize.run(plane(&bytes), filter, &mut scratch.between, &mut out);
+        resize.run(plane(&bytes), filter, &mut scratch.buffers, &mut out);
         if premultiply {
             premultiply::divide(&mut out, channels);
         }

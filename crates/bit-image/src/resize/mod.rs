@@ -5,16 +5,21 @@
 //! | `filter.rs` | the filters |
 //! | `weights.rs` | taps and fixed-point weights of an axis |
 //! | `passes.rs` | the two passes over 8-bit pixels |
+//! | `avx2.rs` | the horizontal pass with AVX2 |
 //! | `nearest.rs` | nearest-neighbour index rules |
 //! | `float.rs` | torch's `f32` resize |
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod filter;
 mod float;
 mod nearest;
 mod passes;
 mod weights;
 
+use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
 pub(crate) use filter::Filter;
 pub(crate) use float::{FloatPlane, resize_f32};
@@ -42,6 +47,33 @@ pub enum PassOrder {
     Pillow13,
     /// Pillow 12 and older: always horizontal first.
     Pillow12,
+}
+
+/// Memory that one thread keeps from resize to resize.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    between: Vec<u8>,
+    cropped: Vec<u8>,
+    weights: WeightCache,
+}
+
+/// The weights of the last few axes: images of a batch often have the same size.
+#[derive(Debug, Default)]
+struct WeightCache(VecDeque<((Axis, Filter, FixedPoint), Arc<Weights>)>);
+
+impl WeightCache {
+    const KEPT: usize = 8;
+
+    fn get(&mut self, axis: &Axis, filter: Filter, arithmetic: FixedPoint) -> Arc<Weights> {
+        let key = (axis.clone(), filter, arithmetic);
+        if let Some((_, weights)) = self.0.iter().find(|(kept, _)| *kept == key) {
+            return Arc::clone(weights);
+        }
+        let weights = Arc::new(Weights::new(axis, filter, arithmetic));
+        self.0.truncate(Self::KEPT - 1);
+        self.0.push_front((key, Arc::clone(&weights)));
+        weights
+    }
 }
 
 /// A resize of which only a window is wanted. Pairs are (height, width).
@@ -79,7 +111,7 @@ impl Resize {
     }
 
     /// Resizes `source` into `out`, which holds the window's interleaved pixels afterwards.
-    pub(crate) fn run(&self, source: Plane<'_>, kernel: Kernel, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
+    pub(crate) fn run(&self, source: Plane<'_>, kernel: Kernel, buffers: &mut Buffers, out: &mut Vec<u8>) {
         match kernel {
             Kernel::PillowNearest if self.is_copy() => self.crop(source, out),
             Kernel::PillowNearest => {
@@ -97,9 +129,9 @@ impl Resize {
             }
             Kernel::Pillow(filter, order) => {
                 let vertical_first = order == PassOrder::Pillow13 && self.vertical_first();
-                self.convolve(source, filter, FixedPoint::Pillow, vertical_first, scratch, out);
+                self.convolve(source, filter, FixedPoint::Pillow, vertical_first, buffers, out);
             }
-            Kernel::Torch(filter) => self.convolve(source, filter, FixedPoint::Torch, false, scratch, out),
+            Kernel::Torch(filter) => self.convolve(source, filter, FixedPoint::Torch, false, buffers, out),
         }
     }
 
@@ -123,27 +155,31 @@ impl Resize {
         filter: Filter,
         arithmetic: FixedPoint,
         vertical_first: bool,
-        scratch: &mut Vec<u8>,
+        buffers: &mut Buffers,
         out: &mut Vec<u8>,
     ) {
         let (rows, columns) = (&self.rows, &self.columns);
-        let weights = |axis: &Axis| Weights::new(axis, filter, arithmetic);
+        let Buffers {
+            between,
+            cropped,
+            weights,
+        } = buffers;
+        let mut weights = |axis: &Axis| weights.get(axis, filter, arithmetic);
         match (rows.is_copy(), columns.is_copy()) {
             (true, true) => self.crop(source, out),
             (true, false) => passes::horizontal(source, rows.window.clone(), &weights(columns), out),
             (false, true) => {
-                let source = crop_columns(source, columns.window.clone(), scratch);
+                let source = crop_columns(source, columns.window.clone(), cropped);
                 passes::vertical(source, 0, &weights(rows), out);
             }
             (false, false) if vertical_first => {
                 let (rows, columns) = (weights(rows), weights(columns));
                 let needed = columns.source();
-                let mut cropped = Vec::new();
-                let source = crop_columns(source, needed.clone(), &mut cropped);
-                passes::vertical(source, 0, &rows, scratch);
+                let source = crop_columns(source, needed.clone(), cropped);
+                passes::vertical(source, 0, &rows, between);
                 let height = rows.taps.len();
                 let between = Plane {
-                    data: scratch,
+                    data: between,
                     height,
                     ..source
                 };
@@ -152,10 +188,10 @@ impl Resize {
             (false, false) => {
                 let (rows, columns) = (weights(rows), weights(columns));
                 let needed = rows.source();
-                passes::horizontal(source, needed.clone(), &columns, scratch);
+                passes::horizontal(source, needed.clone(), &columns, between);
                 let width = columns.taps.len();
                 let between = Plane {
-                    data: scratch,
+                    data: between,
                     height: needed.len(),
                     width,
                     ..source

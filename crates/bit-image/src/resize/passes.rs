@@ -1,7 +1,9 @@
-//! The two passes of a separable resize over interleaved `u8` pixels, in plain Rust.
+//! The two passes of a separable resize over interleaved `u8` pixels.
 //!
 //! Each output is `clamp((half + sum of pixel * weight) >> precision)`; the sum wraps in `i32`, so its order
 //! does not matter and every faster form of these loops gives the same bytes.
+
+use std::ops::Range;
 
 use super::weights::Weights;
 
@@ -28,10 +30,19 @@ impl<'a> Plane<'a> {
 /// Where a pass puts the rows it made.
 pub(crate) type Rows = Vec<u8>;
 
-/// Resizes each of the source's `rows` to the window of `weights`.
-pub(crate) fn horizontal(source: Plane<'_>, rows: std::ops::Range<usize>, weights: &Weights, out: &mut Rows) {
+/// Resizes each of the source's `rows` to the window of `weights`, with the fastest instructions there are.
+pub(crate) fn horizontal(source: Plane<'_>, rows: Range<usize>, weights: &Weights, out: &mut Rows) {
+    out.resize(rows.len() * weights.taps.len() * source.channels, 0);
+    #[cfg(target_arch = "x86_64")]
+    if let (3 | 4, Some(simd)) = (source.channels, pulp::x86::V3::try_new()) {
+        return super::avx2::horizontal(simd, source, rows, weights, out);
+    }
+    plain_horizontal(source, rows, weights, out);
+}
+
+/// [`horizontal`] in plain Rust.
+pub(crate) fn plain_horizontal(source: Plane<'_>, rows: Range<usize>, weights: &Weights, out: &mut [u8]) {
     let stride = weights.taps.len() * source.channels;
-    out.resize(rows.len() * stride, 0);
     for (y, line) in rows.zip(out.chunks_exact_mut(stride.max(1))) {
         match source.channels {
             1 => horizontal_row::<1>(source.row(y), weights, line),
@@ -57,13 +68,39 @@ fn horizontal_row<const CHANNELS: usize>(source: &[u8], weights: &Weights, out: 
 }
 
 /// How many neighbouring bytes of a row are summed together: few enough to stay in registers.
-const BLOCK: usize = 64;
+const BLOCK: usize = 32;
 
 /// Resizes the source's columns to the window of `weights`; row 0 of `source` is source row `first`.
-#[inline(always)]
 pub(crate) fn vertical(source: Plane<'_>, first: usize, weights: &Weights, out: &mut Rows) {
+    out.resize(weights.taps.len() * source.stride(), 0);
+    pulp::Arch::new().dispatch(Vertical {
+        source,
+        first,
+        weights,
+        out,
+    });
+}
+
+/// [`plain_vertical`], compiled once for each instruction set: the compiler vectorizes the loops over a block.
+struct Vertical<'a> {
+    source: Plane<'a>,
+    first: usize,
+    weights: &'a Weights,
+    out: &'a mut [u8],
+}
+
+impl pulp::NullaryFnOnce for Vertical<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        plain_vertical(self.source, self.first, self.weights, self.out);
+    }
+}
+
+#[inline(always)]
+pub(crate) fn plain_vertical(source: Plane<'_>, first: usize, weights: &Weights, out: &mut [u8]) {
     let stride = source.stride();
-    out.resize(weights.taps.len() * stride, 0);
     for (line, (taps, row)) in out.chunks_exact_mut(stride.max(1)).zip(weights.rows()) {
         let top = taps.start - first;
         let (blocks, rest) = line.as_chunks_mut::<BLOCK>();

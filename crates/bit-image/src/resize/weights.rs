@@ -126,11 +126,17 @@ impl Weights {
     }
 
     /// The same weights for a source whose first `start` pixels were cut off.
-    pub(crate) fn shifted(mut self, start: usize) -> Self {
-        self.taps
-            .iter_mut()
-            .for_each(|taps| *taps = taps.start - start..taps.end - start);
-        self
+    pub(crate) fn shifted(&self, start: usize) -> Self {
+        let taps = self
+            .taps
+            .iter()
+            .map(|taps| taps.start - start..taps.end - start)
+            .collect();
+        Self {
+            taps,
+            values: self.values.clone(),
+            ..*self
+        }
     }
 
     /// Each output's taps with their weights.
