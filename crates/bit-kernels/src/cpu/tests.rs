@@ -231,7 +231,7 @@ fn convolution_matches_plain_loops_on_random_shapes() {
 }
 
 #[test]
-fn three_by_three_with_stride_one_matches_plain_loops() {
+fn three_by_three_matches_plain_loops() {
     let mut random = Random(77);
     let sizes: &[(usize, usize)] = if cfg!(miri) {
         &[(1, 1), (5, 4)]
@@ -252,15 +252,17 @@ fn three_by_three_with_stride_one_matches_plain_loops() {
             } else {
                 Padding::same(1)
             };
-            check_conv(
-                &mut random,
-                &Case {
-                    shape,
-                    channels,
-                    window: Window::square(3, 1),
-                    padding,
-                },
-            );
+            for window in [1, 2].map(|stride| Window::square(3, stride)) {
+                check_conv(
+                    &mut random,
+                    &Case {
+                        shape,
+                        channels,
+                        window,
+                        padding,
+                    },
+                );
+            }
         }
     }
 }

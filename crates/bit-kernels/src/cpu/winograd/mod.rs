@@ -1,5 +1,5 @@
-//! 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): 36 products of matrices of tiles by channels do the work of
-//! 144, for four times fewer multiplications.
+//! 3x3 convolutions by Winograd's algorithms: for 16 outputs 36 products of matrices of tiles by channels do the work of
+//! 144 with stride 1, and 81 with stride 2.
 //!
 //! Filters are transformed again in every forward: that costs less than reading a transform that is four times as
 //! large from memory, and the weights stay what the direct convolution uses as well.
@@ -7,10 +7,11 @@
 mod kernels;
 mod transform;
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use self::kernels::{Filters, Grid, Inputs, Outputs, Products};
-use self::transform::{OUT, POINTS};
+use self::transform::{EveryOtherPixel, EveryPixel, FILTER_SIDE, OUT, Scheme};
 use super::affine::Activations;
 use super::memory::Scratch;
 use super::micro::BLOCK;
@@ -26,9 +27,15 @@ const INPUTS_LIMIT: usize = 3 << 20;
 /// Floats of sums a task keeps while it goes through the input channels.
 const SUMS_LIMIT: usize = 128 * 1024;
 
-/// Whether this convolution can be computed here.
+/// Tiles below which every other pixel is not worth its transforms.
+const FEW_TILES: usize = 8;
+
+/// Whether this convolution can be computed here, and better so.
 pub(super) fn applies(geometry: &Geometry, weights: &Packed) -> bool {
-    geometry.window == Window::square(3, 1)
+    let tiles =
+        geometry.output.images * geometry.output.height.div_ceil(OUT) * geometry.output.width.div_ceil(OUT);
+    let strided = geometry.window == Window::square(3, EveryOtherPixel::STRIDE) && tiles >= FEW_TILES;
+    (geometry.window == Window::square(3, EveryPixel::STRIDE) || strided)
         && geometry.input.channels.is_multiple_of(BLOCK)
         && weights.channels.is_multiple_of(weights.isa.panel_width())
 }
@@ -45,13 +52,31 @@ pub(super) unsafe fn convolve(
     residual: *const f32,
     want_moments: bool,
 ) -> Option<Moments> {
+    // SAFETY: the caller's promises.
+    unsafe {
+        if geometry.window.stride[0] == EveryPixel::STRIDE {
+            convolve_by::<EveryPixel>(geometry, weights, input, out, residual, want_moments)
+        } else {
+            convolve_by::<EveryOtherPixel>(geometry, weights, input, out, residual, want_moments)
+        }
+    }
+}
+
+unsafe fn convolve_by<W: Scheme>(
+    geometry: &Geometry,
+    weights: &Packed,
+    input: Activations<'_>,
+    out: *mut f32,
+    residual: *const f32,
+    want_moments: bool,
+) -> Option<Moments> {
     let output = geometry.output;
     let grid = Grid {
         geometry,
         down: output.height.div_ceil(OUT),
         across: output.width.div_ceil(OUT),
     };
-    let plan = Plan::new(grid, weights);
+    let plan = Plan::<W>::new(grid, weights);
     let ranges = plan.ranges();
     let mut partials = want_moments.then(|| Partials::new(output.images, ranges.len(), weights.channels));
     let moments = Shared(
@@ -85,7 +110,8 @@ pub(super) unsafe fn convolve(
 }
 
 /// How tiles are split into groups (micro-tiles) and those into ranges (tasks).
-struct Plan<'a> {
+struct Plan<'a, W> {
+    scheme: PhantomData<W>,
     grid: Grid<'a>,
     tiles: usize,
     groups: usize,
@@ -94,21 +120,24 @@ struct Plan<'a> {
     depth: usize,
 }
 
-impl<'a> Plan<'a> {
-    fn new(grid: Grid<'a>, weights: &Packed) -> Plan<'a> {
+impl<'a, W: Scheme> Plan<'a, W> {
+    const POINTS: usize = W::SIDE * W::SIDE;
+
+    fn new(grid: Grid<'a>, weights: &Packed) -> Plan<'a, W> {
         let (channels, rows) = (grid.geometry.input.channels, weights.isa.tile_rows());
         let tiles = grid.geometry.output.images * grid.per_image();
         let groups = tiles.div_ceil(rows);
         let ranges = (2 * rayon::current_num_threads())
             .div_ceil(weights.count())
             .min(groups);
-        let most = (SUMS_LIMIT / (POINTS * rows * weights.isa.panel_width())).max(1);
+        let most = (SUMS_LIMIT / (Self::POINTS * rows * weights.isa.panel_width())).max(1);
         Plan {
+            scheme: PhantomData,
             grid,
             tiles,
             groups,
             groups_per_range: groups.div_ceil(ranges.max(1)).min(most).max(1),
-            tiles_at_once: INPUTS_LIMIT / (POINTS * channels),
+            tiles_at_once: INPUTS_LIMIT / (Self::POINTS * channels),
             depth: channels.min(DEPTH),
         }
     }
@@ -150,8 +179,8 @@ impl<'a> Plan<'a> {
 }
 
 /// The ranges whose transformed inputs are in memory together, by all panels.
-struct Pass<'a> {
-    plan: &'a Plan<'a>,
+struct Pass<'a, W> {
+    plan: &'a Plan<'a, W>,
     weights: &'a Packed,
     input: Activations<'a>,
     ranges: &'a [Range<usize>],
@@ -161,14 +190,14 @@ struct Pass<'a> {
     moments: Shared<f32>,
 }
 
-impl Pass<'_> {
+impl<W: Scheme> Pass<'_, W> {
     unsafe fn run(&self, partials: Option<&Partials>) {
         let ranges = &self.ranges[self.batch.clone()];
         let (first, last) = (ranges[0].start, ranges[ranges.len() - 1].end);
         let channels = self.input.shape.channels;
         // One line more than needed: points a power of two apart would fall on the same cache sets.
         let point_stride = (last - first) * channels + BLOCK;
-        let mut inputs = Scratch::take(POINTS * point_stride);
+        let mut inputs = Scratch::take(Plan::<W>::POINTS * point_stride);
         let inputs = Shared(inputs.as_mut_ptr());
         let groups: Vec<Range<usize>> = ranges
             .iter()
@@ -181,6 +210,7 @@ impl Pass<'_> {
                 let to = inputs.at((group.start - first) * channels);
                 let (first, count) = (group.start, group.len());
                 self.weights.isa.run(Inputs {
+                    scheme: PhantomData::<W>,
                     grid: self.plan.grid,
                     input: self.input,
                     first,
@@ -218,10 +248,11 @@ impl Pass<'_> {
     ) {
         let (plan, width) = (self.plan, self.weights.isa.panel_width());
         let (tiles, channels) = (&self.ranges[range], self.input.shape.channels);
+        let groups: Vec<Range<usize>> = plan.groups_of(tiles).collect();
         let filter_stride = plan.depth * width + BLOCK;
-        let mut filters = Scratch::take(POINTS * filter_stride);
+        let mut filters = Scratch::take(FILTER_SIDE * FILTER_SIDE * filter_stride);
         let filters = filters.as_mut_ptr();
-        let mut sums = Scratch::take(POINTS * tiles.len() * width);
+        let mut sums = Scratch::take(Plan::<W>::POINTS * tiles.len() * width);
         let sums = sums.as_mut_ptr();
         // SAFETY: chunks of channels stay inside the packed panel and inputs, groups inside the sums.
         unsafe {
@@ -230,33 +261,30 @@ impl Pass<'_> {
                 let from = self.weights.panel(panel).as_ptr().add(channel * width);
                 let (tap_stride, point_stride) = (channels * width, filter_stride);
                 self.weights.isa.run(Filters {
+                    scheme: PhantomData::<W>,
                     from,
                     tap_stride,
                     count: depth,
                     to: filters,
                     point_stride,
                 });
-                for group in plan.groups_of(tiles) {
-                    self.weights.isa.run(Products {
-                        depth,
-                        rows: group.len(),
-                        inputs: inputs.add((group.start - first) * channels + channel * group.len()),
-                        input_stride,
-                        filters,
-                        filter_stride,
-                        sums: sums.add((group.start - tiles.start) * POINTS * width),
-                        upcoming: if group.start == tiles.start {
-                            self.upcoming(panel, channel + depth)
-                        } else {
-                            std::ptr::null()
-                        },
-                        upcoming_stride: tap_stride,
-                        accumulate: channel > 0,
-                    });
-                }
+                self.weights.isa.run(Products {
+                    scheme: PhantomData::<W>,
+                    groups: &groups,
+                    depth,
+                    channels,
+                    inputs: inputs.add((tiles.start - first) * channels),
+                    input_stride,
+                    channel,
+                    filters,
+                    filter_stride,
+                    sums,
+                    upcoming: self.upcoming(panel, channel + depth),
+                    upcoming_stride: tap_stride,
+                });
             }
-            for group in plan.groups_of(tiles) {
-                let sums = sums.add((group.start - tiles.start) * POINTS * width);
+            for group in groups {
+                let sums = sums.add((group.start - tiles.start) * Plan::<W>::POINTS * width);
                 self.finish(panel, range, group, sums, partials);
             }
         }
@@ -284,6 +312,7 @@ impl Pass<'_> {
         // SAFETY: the panel's channels exist in each of these.
         unsafe {
             self.weights.isa.run(Outputs {
+                scheme: PhantomData::<W>,
                 grid: self.plan.grid,
                 first: group.start,
                 count: group.len(),
