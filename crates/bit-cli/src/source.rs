@@ -1,0 +1,48 @@
+//! From what a user calls a model to its files.
+
+use anyhow::Result;
+use bit_config::{BitConfig, ImageProcessorConfig};
+use bit_convert::Checkpoint;
+use bit_pretrained::{ModelSource, Pretrained};
+
+/// A checkpoint, found by name, whose tensors may turn out to be anything.
+pub enum Source {
+    /// A folder or file on this machine.
+    Local(Checkpoint),
+    /// A builtin or a repository of the Hub.
+    Named(Box<Pretrained>),
+}
+
+impl Source {
+    /// Opens the files.
+    pub fn open(name: &str) -> Result<Self> {
+        Ok(match name.parse()? {
+            ModelSource::Path(path) => Self::Local(Checkpoint::open(&path)?),
+            source => Self::Named(Box::new(Pretrained::from_source(&source)?)),
+        })
+    }
+
+    /// The weights' files.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        match self {
+            Self::Local(checkpoint) => checkpoint,
+            Self::Named(pretrained) => pretrained.checkpoint(),
+        }
+    }
+
+    /// The configuration, where it is known without looking beside or into the tensors.
+    pub fn config(&self) -> Option<BitConfig> {
+        match self {
+            Self::Local(_) => None,
+            Self::Named(pretrained) => Some(pretrained.config().clone()),
+        }
+    }
+
+    /// The image processor's configuration, likewise.
+    pub fn processor(&self) -> Option<ImageProcessorConfig> {
+        match self {
+            Self::Local(_) => None,
+            Self::Named(pretrained) => pretrained.processor_config().ok(),
+        }
+    }
+}
