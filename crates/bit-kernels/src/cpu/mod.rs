@@ -32,8 +32,8 @@
 //!
 //! Results are [`Buffer`]s, whose memory is reused once they are dropped: fresh pages cost a tenth of a forward.
 //!
-//! Work runs on rayon's current pool; a whole forward inside `rayon::scope` or `ThreadPool::install` saves waking a
-//! thread at each operation. [`Isa::active`] chooses the instruction set (see [`ISA_VARIABLE`]).
+//! Work runs on rayon's pool; [`keep_awake`] around a whole forward saves waking a thread at each operation.
+//! [`Isa::active`] chooses the instruction set (see [`ISA_VARIABLE`]).
 
 mod affine;
 mod conv;
@@ -42,6 +42,7 @@ mod layout;
 mod memory;
 mod micro;
 mod moments;
+mod parallel;
 mod pointwise;
 mod pool;
 mod product;
@@ -55,6 +56,7 @@ pub use conv::{ConvOutput, PreparedConv};
 pub use layout::{to_channels_first, to_channels_last};
 pub use memory::{Buffer, release_memory};
 pub use moments::{Moments, moments};
+pub use parallel::keep_awake;
 pub use pointwise::{add, normalize};
 pub use pool::{global_average_pool, max_pool};
 pub use shape::{Padding, Shape, Window};

@@ -2,7 +2,7 @@
 //! combine, and turned into the scale and shift that the consumer of the activations applies.
 
 use super::affine::Affine;
-use super::product::{Shared, for_each};
+use super::parallel::{Shared, for_each};
 use super::shape::Shape;
 use super::simd::{Isa, Kernel, Simd};
 

@@ -3,7 +3,7 @@
 
 use super::affine::Activations;
 use super::memory::Buffer;
-use super::product::{Shared, for_each};
+use super::parallel::{Shared, for_each};
 use super::simd::{Isa, Kernel, Simd};
 
 /// Values a task handles.

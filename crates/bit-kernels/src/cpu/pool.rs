@@ -3,7 +3,7 @@
 use super::affine::Activations;
 use super::memory::Buffer;
 use super::moments::{Moments, Partials, RowMoments};
-use super::product::{Shared, for_each};
+use super::parallel::{Shared, for_each};
 use super::shape::{Geometry, Padding, Shape, Window};
 use super::simd::{Isa, Kernel, Simd};
 

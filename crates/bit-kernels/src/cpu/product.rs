@@ -6,13 +6,12 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::affine::Activations;
 use super::gather::Gather;
 use super::memory::Scratch;
 use super::micro::{BLOCK, Tile, tile_len};
 use super::moments::{Moments, Partials};
+use super::parallel::{Shared, for_each};
 use super::shape::Geometry;
 use super::simd::{Kernel, Simd};
 use super::weights::Packed;
@@ -21,30 +20,6 @@ use super::weights::Packed;
 const PACKED_LIMIT: usize = 96 * 1024;
 /// Tasks a thread should have to choose from, so that none waits long for the last one.
 const TASKS_PER_THREAD: usize = 8;
-
-/// A pointer into an output that tasks fill without overlap.
-#[derive(Clone, Copy)]
-pub(super) struct Shared<T>(pub(super) *mut T);
-// SAFETY: tasks write disjoint places, and the owner waits for all of them before it looks.
-unsafe impl<T> Send for Shared<T> {}
-// SAFETY: as above.
-unsafe impl<T> Sync for Shared<T> {}
-
-impl<T> Shared<T> {
-    /// The place `by` values on.
-    ///
-    /// # Safety
-    /// It is inside the allocation.
-    pub(super) unsafe fn at(&self, by: usize) -> *mut T {
-        // SAFETY: the caller's promise.
-        unsafe { self.0.add(by) }
-    }
-}
-
-/// Runs `task` for every index, in parallel.
-pub(super) fn for_each(tasks: usize, task: impl Fn(usize) + Sync + Send) {
-    (0..tasks).into_par_iter().with_max_len(1).for_each(task);
-}
 
 /// One convolution: what is read, what by, and where to.
 struct Product<'a> {

@@ -4,28 +4,32 @@
 //! Filters are transformed again in every forward: that costs less than reading a transform that is four times as
 //! large from memory, and the weights stay what the direct convolution uses as well.
 
-mod kernels;
+// Rows and columns of small matrices read best by their indices.
+#![allow(clippy::needless_range_loop)]
+
+mod grid;
+mod inputs;
+mod outputs;
+mod plan;
+mod products;
 mod transform;
 
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use self::kernels::{Filters, Grid, Inputs, Outputs, Products};
+use self::grid::Grid;
+use self::inputs::Inputs;
+use self::outputs::Outputs;
+use self::plan::Plan;
+use self::products::{Filters, Products};
 use self::transform::{EveryOtherPixel, EveryPixel, FILTER_SIDE, OUT, Scheme};
 use super::affine::Activations;
 use super::memory::Scratch;
 use super::micro::BLOCK;
 use super::moments::{Moments, Partials};
-use super::product::{Shared, for_each};
+use super::parallel::{Shared, for_each};
 use super::shape::{Geometry, Window};
 use super::weights::Packed;
-
-/// Input channels whose transformed filters (for one panel) stay in a second-level cache.
-const DEPTH: usize = 128;
-/// Floats of transformed inputs that are kept at a time; they are read again for every panel.
-const INPUTS_LIMIT: usize = 3 << 20;
-/// Floats of sums a task keeps while it goes through the input channels.
-const SUMS_LIMIT: usize = 128 * 1024;
 
 /// Tiles below which every other pixel is not worth its transforms.
 const FEW_TILES: usize = 8;
@@ -107,75 +111,6 @@ unsafe fn convolve_by<W: Scheme>(
     }
     partials
         .map(|partials| partials.combine(weights.channels, |image, part| plan.pixels(image, &ranges[part])))
-}
-
-/// How tiles are split into groups (micro-tiles) and those into ranges (tasks).
-struct Plan<'a, W> {
-    scheme: PhantomData<W>,
-    grid: Grid<'a>,
-    tiles: usize,
-    groups: usize,
-    groups_per_range: usize,
-    tiles_at_once: usize,
-    depth: usize,
-}
-
-impl<'a, W: Scheme> Plan<'a, W> {
-    const POINTS: usize = W::SIDE * W::SIDE;
-
-    fn new(grid: Grid<'a>, weights: &Packed) -> Plan<'a, W> {
-        let (channels, rows) = (grid.geometry.input.channels, weights.isa.tile_rows());
-        let tiles = grid.geometry.output.images * grid.per_image();
-        let groups = tiles.div_ceil(rows);
-        let ranges = (2 * rayon::current_num_threads())
-            .div_ceil(weights.count())
-            .min(groups);
-        let most = (SUMS_LIMIT / (Self::POINTS * rows * weights.isa.panel_width())).max(1);
-        Plan {
-            scheme: PhantomData,
-            grid,
-            tiles,
-            groups,
-            groups_per_range: groups.div_ceil(ranges.max(1)).min(most).max(1),
-            tiles_at_once: INPUTS_LIMIT / (Self::POINTS * channels),
-            depth: channels.min(DEPTH),
-        }
-    }
-
-    /// The tiles of each range.
-    fn ranges(&self) -> Vec<Range<usize>> {
-        let bounds = |group: usize| self.first_tile(group.min(self.groups));
-        let starts = (0..self.groups).step_by(self.groups_per_range);
-        starts
-            .map(|group| bounds(group)..bounds(group + self.groups_per_range))
-            .collect()
-    }
-
-    fn first_tile(&self, group: usize) -> usize {
-        self.tiles * group / self.groups
-    }
-
-    /// The groups whose tiles make up `range`.
-    fn groups_of(&self, range: &Range<usize>) -> impl Iterator<Item = Range<usize>> {
-        let first = (range.start * self.groups).div_ceil(self.tiles);
-        let bounds = (first..self.groups).map(|group| self.first_tile(group)..self.first_tile(group + 1));
-        let end = range.end;
-        bounds.take_while(move |group| group.start < end)
-    }
-
-    /// Output pixels of `image` in `range`.
-    fn pixels(&self, image: usize, range: &Range<usize>) -> usize {
-        let all = image * self.grid.per_image()..(image + 1) * self.grid.per_image();
-        let tiles = range.start.max(all.start)..range.end.min(all.end);
-        tiles
-            .map(|tile| {
-                self.grid
-                    .extent(self.grid.place(tile).1)
-                    .iter()
-                    .product::<usize>()
-            })
-            .sum()
-    }
 }
 
 /// The ranges whose transformed inputs are in memory together, by all panels.

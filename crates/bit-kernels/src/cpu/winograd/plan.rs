@@ -1,0 +1,85 @@
+//! Which tiles are computed together, and by which task.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::grid::Grid;
+use super::transform::Scheme;
+use crate::cpu::weights::Packed;
+
+/// Input channels whose transformed filters (for one panel) stay in a second-level cache.
+const DEPTH: usize = 128;
+/// Floats of transformed inputs that are kept at a time; they are read again for every panel.
+const INPUTS_LIMIT: usize = 3 << 20;
+/// Floats of sums a task keeps while it goes through the input channels.
+const SUMS_LIMIT: usize = 128 * 1024;
+
+/// How tiles are split into groups (micro-tiles) and those into ranges (tasks).
+pub(super) struct Plan<'a, W> {
+    pub(super) scheme: PhantomData<W>,
+    pub(super) grid: Grid<'a>,
+    pub(super) tiles: usize,
+    pub(super) groups: usize,
+    pub(super) groups_per_range: usize,
+    pub(super) tiles_at_once: usize,
+    pub(super) depth: usize,
+}
+
+impl<'a, W: Scheme> Plan<'a, W> {
+    /// Products for one tile and pair of channels.
+    pub(super) const POINTS: usize = W::SIDE * W::SIDE;
+
+    pub(super) fn new(grid: Grid<'a>, weights: &Packed) -> Plan<'a, W> {
+        let (channels, rows) = (grid.geometry.input.channels, weights.isa.tile_rows());
+        let tiles = grid.geometry.output.images * grid.per_image();
+        let groups = tiles.div_ceil(rows);
+        let ranges = (2 * rayon::current_num_threads())
+            .div_ceil(weights.count())
+            .min(groups);
+        let most = (SUMS_LIMIT / (Self::POINTS * rows * weights.isa.panel_width())).max(1);
+        Plan {
+            scheme: PhantomData,
+            grid,
+            tiles,
+            groups,
+            groups_per_range: groups.div_ceil(ranges.max(1)).min(most).max(1),
+            tiles_at_once: INPUTS_LIMIT / (Self::POINTS * channels),
+            depth: channels.min(DEPTH),
+        }
+    }
+
+    /// The tiles of each range.
+    pub(super) fn ranges(&self) -> Vec<Range<usize>> {
+        let bounds = |group: usize| self.first_tile(group.min(self.groups));
+        let starts = (0..self.groups).step_by(self.groups_per_range);
+        starts
+            .map(|group| bounds(group)..bounds(group + self.groups_per_range))
+            .collect()
+    }
+
+    pub(super) fn first_tile(&self, group: usize) -> usize {
+        self.tiles * group / self.groups
+    }
+
+    /// The groups whose tiles make up `range`.
+    pub(super) fn groups_of(&self, range: &Range<usize>) -> impl Iterator<Item = Range<usize>> {
+        let first = (range.start * self.groups).div_ceil(self.tiles);
+        let bounds = (first..self.groups).map(|group| self.first_tile(group)..self.first_tile(group + 1));
+        let end = range.end;
+        bounds.take_while(move |group| group.start < end)
+    }
+
+    /// Output pixels of `image` in `range`.
+    pub(super) fn pixels(&self, image: usize, range: &Range<usize>) -> usize {
+        let all = image * self.grid.per_image()..(image + 1) * self.grid.per_image();
+        let tiles = range.start.max(all.start)..range.end.min(all.end);
+        tiles
+            .map(|tile| {
+                self.grid
+                    .extent(self.grid.place(tile).1)
+                    .iter()
+                    .product::<usize>()
+            })
+            .sum()
+    }
+}

@@ -1,0 +1,152 @@
+//! Filters, transformed a panel at a time, and their products with the inputs of tiles.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::transform::{FILTER_SIDE, Scheme};
+use crate::cpu::micro::{BLOCK, Tile};
+use crate::cpu::simd::{Kernel, Simd};
+
+/// Transforms the filters from `count` input channels to one panel of output channels.
+///
+/// `from` is the panel's `[9][tap_stride]` floats at the first input channel; `to` holds a panel of `count` rows for
+/// each filter point, `point_stride` floats apart.
+pub(super) struct Filters<W> {
+    pub(super) scheme: PhantomData<W>,
+    pub(super) from: *const f32,
+    pub(super) tap_stride: usize,
+    pub(super) count: usize,
+    pub(super) to: *mut f32,
+    pub(super) point_stride: usize,
+}
+
+impl<W: Scheme> Kernel for Filters<W> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        for at in (0..self.count * 2 * S::LANES).step_by(S::LANES) {
+            // SAFETY: `at` stays inside the panel of `count` rows, for each tap and each point.
+            unsafe {
+                let mut rows = [[S::splat(0.0); 3]; FILTER_SIDE];
+                for x in 0..3 {
+                    let mut column = [S::splat(0.0); 3];
+                    for y in 0..3 {
+                        column[y] = S::load(self.from.add((y * 3 + x) * self.tap_stride + at));
+                    }
+                    let column = W::filter::<S>(column);
+                    for y in 0..FILTER_SIDE {
+                        rows[y][x] = column[y];
+                    }
+                }
+                for y in 0..FILTER_SIDE {
+                    let row = W::filter::<S>(rows[y]);
+                    for x in 0..FILTER_SIDE {
+                        S::store(
+                            self.to.add((y * FILTER_SIDE + x) * self.point_stride + at),
+                            row[x],
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The products of some groups of tiles by a panel of filters, over some of the input channels.
+pub(super) struct Products<'a, W> {
+    pub(super) scheme: PhantomData<W>,
+    /// The groups, as numbers of tiles.
+    pub(super) groups: &'a [Range<usize>],
+    /// Input channels to sum over, of so many in all.
+    pub(super) depth: usize,
+    pub(super) channels: usize,
+    /// The first group's transformed inputs, and how many channels before these.
+    pub(super) inputs: *const f32,
+    pub(super) input_stride: usize,
+    pub(super) channel: usize,
+    /// Transformed filters.
+    pub(super) filters: *const f32,
+    pub(super) filter_stride: usize,
+    /// For each group `[points][tiles][panel width]`.
+    pub(super) sums: *mut f32,
+    /// The weights whose transform is needed next, to bring closer meanwhile: `[9][upcoming_stride]`.
+    pub(super) upcoming: *const f32,
+    pub(super) upcoming_stride: usize,
+}
+
+impl<W: Scheme> Kernel for Products<'_, W> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // Point by point, so that its filters stay in the first-level cache for all groups.
+        for point in 0..W::SIDE * W::SIDE {
+            for index in 0..self.groups.len() {
+                let (next, next_lines) = self.next::<S>(point, index);
+                let tile = Tile {
+                    next,
+                    next_lines,
+                    ..self.tile::<S>(point, index)
+                };
+                // SAFETY: each point and group has its own tile and sums; a prefetch may go anywhere.
+                unsafe { tile.run::<S>() };
+            }
+        }
+    }
+}
+
+impl<W: Scheme> Products<'_, W> {
+    #[inline(always)]
+    fn inputs(&self, point: usize, index: usize) -> *const f32 {
+        let group = &self.groups[index];
+        let at = (group.start - self.groups[0].start) * self.channels + self.channel * group.len();
+        self.inputs.wrapping_add(point * self.input_stride + at)
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd>(&self, point: usize, index: usize) -> Tile {
+        let (group, width) = (&self.groups[index], 2 * S::LANES);
+        let at = (group.start - self.groups[0].start) * W::SIDE * W::SIDE + point * group.len();
+        let sums = self.sums.wrapping_add(at * width);
+        let last = FILTER_SIDE - 1;
+        let filter = (point / W::SIDE).min(last) * FILTER_SIDE + (point % W::SIDE).min(last);
+        Tile {
+            depth: self.depth,
+            rows: group.len(),
+            columns: width,
+            a: self.inputs(point, index),
+            b: self.filters.wrapping_add(filter * self.filter_stride),
+            bias: std::ptr::null(),
+            out: sums,
+            residual: if self.channel > 0 { sums } else { std::ptr::null() },
+            stride: width,
+            moments: std::ptr::null_mut(),
+            moments_stride: 0,
+            seen: 0,
+            far: false,
+            next: std::ptr::null(),
+            next_lines: 0,
+        }
+    }
+
+    /// What to bring closer during a tile: with the first group weights (four points take care of one of the nine
+    /// taps), with the others the inputs of the tile after.
+    #[inline(always)]
+    fn next<S: Simd>(&self, point: usize, index: usize) -> (*const f32, usize) {
+        if index == 0 && point < 4 * 9 {
+            let quarter = self.depth * 2 * S::LANES / 4;
+            let at = point / 4 * self.upcoming_stride + point % 4 * quarter;
+            return (self.upcoming.wrapping_add(at), quarter.div_ceil(BLOCK));
+        }
+        let after = if index + 1 < self.groups.len() {
+            (point, index + 1)
+        } else {
+            (point + 1, 0)
+        };
+        (
+            self.inputs(after.0, after.1),
+            self.depth * self.groups[index].len() / BLOCK,
+        )
+    }
+}
