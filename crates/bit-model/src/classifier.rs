@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, module::linear};
 use crate::error::ModelError;
 use crate::loss::{Labels, classification_loss};
 use crate::model::BitModel;
-use crate::outputs::{BaseModelOutputWithPoolingAndNoAttention, ImageClassifierOutputWithNoAttention};
+use crate::outputs::ImageClassifierOutputWithNoAttention;
 
 /// Big Transfer with a linear classifier on the pooled features (transformers' `BitForImageClassification`).
 #[derive(Module, Debug)]
@@ -53,7 +53,12 @@ impl BitForImageClassification {
         &self,
         pixel_values: Tensor<4>,
     ) -> Result<ImageClassifierOutputWithNoAttention, ModelError> {
-        Ok(self.classify(self.bit.forward(pixel_values)?))
+        let logits = self.classify(self.bit.pooled(pixel_values)?);
+        Ok(ImageClassifierOutputWithNoAttention {
+            loss: None,
+            logits,
+            hidden_states: None,
+        })
     }
 
     /// As [`forward`](Self::forward), and keeps the hidden states.
@@ -65,7 +70,13 @@ impl BitForImageClassification {
         &self,
         pixel_values: Tensor<4>,
     ) -> Result<ImageClassifierOutputWithNoAttention, ModelError> {
-        Ok(self.classify(self.bit.forward_with_hidden_states(pixel_values)?))
+        let base = self.bit.forward_with_hidden_states(pixel_values)?;
+        let logits = self.classify(base.pooler_output);
+        Ok(ImageClassifierOutputWithNoAttention {
+            loss: None,
+            logits,
+            hidden_states: base.hidden_states,
+        })
     }
 
     /// As [`forward`](Self::forward), and computes the loss of the configuration's problem type.
@@ -89,26 +100,18 @@ impl BitForImageClassification {
         })
     }
 
-    /// Turns the base model's output into scores.
+    /// Scores pooled features.
     ///
     /// # Shapes
     ///
-    /// - base.pooler_output: `[batch, channels, 1, 1]`
-    /// - logits: `[batch, num_labels]`
-    pub fn classify(
-        &self,
-        base: BaseModelOutputWithPoolingAndNoAttention,
-    ) -> ImageClassifierOutputWithNoAttention {
+    /// - pooler_output: `[batch, channels, 1, 1]`
+    /// - output: `[batch, num_labels]`
+    pub fn classify(&self, pooler_output: Tensor<4>) -> Tensor<2> {
         let (flatten, head) = &self.classifier;
-        let features = flatten.forward(base.pooler_output);
-        let logits = match head {
+        let features = flatten.forward(pooler_output);
+        match head {
             Some(head) => head.forward(features),
             None => features,
-        };
-        ImageClassifierOutputWithNoAttention {
-            loss: None,
-            logits,
-            hidden_states: base.hidden_states,
         }
     }
 }

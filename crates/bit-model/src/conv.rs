@@ -1,13 +1,12 @@
 //! Convolution with weight standardization.
 
 use bit_config::GlobalPadding;
-use bit_kernels::standardize;
+use bit_kernels::{FeatureMap, PreparedWeight, StandardizedConv, Then};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Device, Tensor, module::conv2d, ops::ConvOptions};
+use burn::tensor::{Device, Tensor};
 
 use crate::padding::ConvPadding;
-use crate::standardized::Standardized;
 
 /// Added to the variance of a filter before its root, as in transformers' BiT.
 pub const WEIGHT_STANDARDIZATION_EPS: f64 = 1e-8;
@@ -21,7 +20,7 @@ pub const WEIGHT_STANDARDIZATION_EPS: f64 = 1e-8;
 pub struct WeightStandardizedConv2d {
     /// Filters before standardization, `[channels_out, channels_in, kernel, kernel]`.
     pub weight: Param<Tensor<4>>,
-    standardized: Standardized,
+    prepared: PreparedWeight,
     #[module(skip)]
     padding: ConvPadding,
     stride: usize,
@@ -68,7 +67,7 @@ impl ConvSpec {
         let shape = [self.out_channels, self.in_channels, self.kernel, self.kernel];
         WeightStandardizedConv2d {
             weight: normal.init(shape, device),
-            standardized: Standardized::default(),
+            prepared: PreparedWeight::default(),
             padding: ConvPadding::new(self.padding, self.kernel, self.stride, self.dilation),
             stride: self.stride,
             dilation: self.dilation,
@@ -83,21 +82,38 @@ impl WeightStandardizedConv2d {
     ///
     /// - x: `[batch, channels_in, height, width]`
     /// - output: `[batch, channels_out, height / stride, width / stride]`, rounded as the padding says
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [_, _, height, width] = x.dims();
-        let padding = self.padding.for_size([height, width]);
-        let options = ConvOptions {
-            stride: [self.stride; 2],
-            padding,
-            dilation: [self.dilation; 2],
-            groups: 1,
-        };
-        conv2d(x, self.standardized_weight(), None, options)
+    pub fn forward(&self, x: FeatureMap) -> FeatureMap {
+        self.convolve(x, Then::Norm)
     }
 
-    /// The filters that [`forward`](Self::forward) uses, `[channels_out, channels_in, kernel, kernel]`.
+    /// As [`forward`](Self::forward), for an output that becomes a block's shortcut before a norm reads it.
+    pub fn forward_shortcut(&self, x: FeatureMap) -> FeatureMap {
+        self.convolve(x, Then::Shortcut)
+    }
+
+    /// As [`forward`](Self::forward), plus `shortcut`, which has the output's shape.
+    pub fn forward_onto(&self, x: FeatureMap, shortcut: FeatureMap) -> FeatureMap {
+        self.convolve(x, Then::AddOnto(shortcut))
+    }
+
+    /// The filters that are convolved with, `[channels_out, channels_in, kernel, kernel]`.
     pub fn standardized_weight(&self) -> Tensor<4> {
-        let standardize = |weight| standardize(weight, WEIGHT_STANDARDIZATION_EPS);
-        self.standardized.get_or_compute(&self.weight, standardize)
+        self.standardized_conv().standardized_weight()
+    }
+
+    fn convolve(&self, x: FeatureMap, then: Then) -> FeatureMap {
+        let [_, _, height, width] = x.dims();
+        self.standardized_conv()
+            .forward(x, self.padding.for_size([height, width]), then)
+    }
+
+    fn standardized_conv(&self) -> StandardizedConv<'_> {
+        StandardizedConv {
+            weight: &self.weight,
+            prepared: &self.prepared,
+            eps: WEIGHT_STANDARDIZATION_EPS,
+            stride: self.stride,
+            dilation: self.dilation,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Stochastic depth.
 
 use burn::module::{Flag, Module, Param};
-use burn::tensor::{Distribution, FloatDType, Tensor};
+use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 
 /// Drops the residual branch of whole images at random during training, and scales the others up
 /// (transformers' `BitDropPath`; Huang et al. 2016, <https://arxiv.org/abs/1603.09382>).
@@ -21,6 +21,11 @@ impl BitDropPath {
         }
     }
 
+    /// Whether [`forward`](Self::forward) returns a tensor on this device as it is.
+    pub fn is_identity(&self, device: &Device) -> bool {
+        self.drop_prob == 0.0 || !self.training.is_enabled() || !device.is_autodiff()
+    }
+
     /// Drops images of `x`, or returns it as it is outside training.
     ///
     /// # Shapes
@@ -28,7 +33,7 @@ impl BitDropPath {
     /// - x: `[batch, channels, height, width]`
     /// - output: as `x`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        if self.drop_prob == 0.0 || !self.training.is_enabled() || !x.device().is_autodiff() {
+        if self.is_identity(&x.device()) {
             return x;
         }
         let keep_prob = 1.0 - self.drop_prob;
@@ -41,8 +46,6 @@ impl BitDropPath {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-
     use super::*;
 
     #[test]

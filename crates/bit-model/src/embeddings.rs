@@ -1,13 +1,14 @@
 //! The stem.
 
-use bit_config::{BitConfig, GlobalPadding, LayerType};
+use bit_config::{Activation, BitConfig, GlobalPadding, LayerType};
+use bit_kernels::{FeatureMap, Pad, max_pool, pad_zeros};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, module::max_pool2d, ops::MaxPoolOptions};
+use burn::tensor::{Device, Tensor};
 
 use crate::conv::{ConvSpec, WeightStandardizedConv2d};
 use crate::error::ModelError;
 use crate::norm::BitGroupNormActivation;
-use crate::padding::{DynamicPad2d, pad_zeros};
+use crate::padding::DynamicPad2d;
 
 const STEM_KERNEL: usize = 7;
 const POOL_KERNEL: usize = 3;
@@ -24,6 +25,8 @@ pub struct BitEmbeddings {
     /// Zeros around the convolution's output; none with SAME padding.
     pad: usize,
     num_channels: usize,
+    /// Whether every norm of the network is followed by ReLU or nothing, which the fast kernels can do.
+    only_relu: bool,
 }
 
 impl BitEmbeddings {
@@ -47,6 +50,7 @@ impl BitEmbeddings {
             },
             pad: usize::from(config.global_padding != Some(GlobalPadding::Same)),
             num_channels: config.num_channels,
+            only_relu: config.hidden_act == Activation::Relu,
         }
     }
 
@@ -61,7 +65,7 @@ impl BitEmbeddings {
     ///
     /// When the number of channels is not the configuration's, the batch is empty, or the picture is too
     /// small for the pooling that follows the convolution.
-    pub fn forward(&self, pixel_values: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+    pub fn forward(&self, pixel_values: Tensor<4>) -> Result<FeatureMap, ModelError> {
         let [batch, channels, height, width] = pixel_values.dims();
         if channels != self.num_channels {
             return Err(ModelError::Channels {
@@ -74,16 +78,20 @@ impl BitEmbeddings {
                 shape: [batch, channels, height, width],
             });
         }
-        let embedding = self.convolution.forward(pixel_values);
-        // The zeros take part in the norm and in the maximum, unlike padding inside the pooling would.
-        let embedding = pad_zeros(embedding, [(self.pad, self.pad); 2]);
-        let embedding = match &self.norm {
-            Some(norm) => norm.forward(embedding),
-            None => embedding,
+        let pixels = match self.only_relu {
+            true => FeatureMap::fastest(pixel_values),
+            false => FeatureMap::Tensor(pixel_values),
         };
-        self.pooler
-            .forward(embedding)
-            .ok_or(ModelError::TooSmall { height, width })
+        let embedding = self.convolution.forward(pixels);
+        let border = [(self.pad, self.pad); 2];
+        // The zeros take part in the norm and in the maximum, unlike padding inside the pooling would.
+        let pooled = match &self.norm {
+            Some(norm) => self
+                .pooler
+                .forward(norm.forward(pad_zeros(embedding, border)), [(0, 0); 2]),
+            None => self.pooler.forward(embedding, border),
+        };
+        pooled.ok_or(ModelError::TooSmall { height, width })
     }
 }
 
@@ -95,30 +103,31 @@ pub struct BitMaxPool2d {
 }
 
 impl BitMaxPool2d {
-    /// Pools `x`; `None` when it is smaller than the window.
+    /// Surrounds `x` with `border` zeros, then pools it; `None` when it is smaller than the window.
     ///
     /// # Shapes
     ///
     /// - x: `[batch, channels, height, width]`
     /// - output: `[batch, channels, (height - 3) / 2 + 1, (width - 3) / 2 + 1]` without padding
-    pub fn forward(&self, x: Tensor<4>) -> Option<Tensor<4>> {
-        let x = match self.dynamic_padding {
+    pub fn forward(&self, x: FeatureMap, border: [Pad; 2]) -> Option<FeatureMap> {
+        let [_, _, height, width] = x.dims();
+        let size = [
+            height + border[0].0 + border[0].1,
+            width + border[1].0 + border[1].1,
+        ];
+        let dynamic = match self.dynamic_padding {
             true => DynamicPad2d {
                 kernel: POOL_KERNEL,
                 stride: STRIDE,
                 dilation: 1,
             }
-            .forward(x),
-            false => x,
+            .for_size(size),
+            false => [(0, 0); 2],
         };
-        let [_, _, height, width] = x.dims();
-        let options = MaxPoolOptions {
-            kernel_size: [POOL_KERNEL; 2],
-            stride: [STRIDE; 2],
-            padding: [(0, 0); 2],
-            dilation: [1; 2],
-            ceil_mode: false,
-        };
-        (height >= POOL_KERNEL && width >= POOL_KERNEL).then(|| max_pool2d(x, options))
+        let pads = [0, 1].map(|axis| (border[axis].0 + dynamic[axis].0, border[axis].1 + dynamic[axis].1));
+        let fits = [0, 1]
+            .iter()
+            .all(|&axis| size[axis] + dynamic[axis].0 + dynamic[axis].1 >= POOL_KERNEL);
+        fits.then(|| max_pool(x, POOL_KERNEL, STRIDE, pads))
     }
 }

@@ -1,8 +1,9 @@
 //! Stages of blocks, and the encoder that chains them.
 
 use bit_config::{BitConfig, BlockSpec, LayerType, StageSpec};
+use bit_kernels::FeatureMap;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 use crate::layers::{BitBottleneckLayer, BitPreActivationBottleneckLayer};
 
@@ -33,7 +34,7 @@ impl BitLayer {
     ///
     /// - x: `[batch, in_channels, height, width]`
     /// - output: `[batch, out_channels, height / stride, width / stride]`
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, x: FeatureMap) -> FeatureMap {
         match self {
             Self::Preactivation(layer) => layer.forward(x),
             Self::Bottleneck(layer) => layer.forward(x),
@@ -65,7 +66,7 @@ impl BitStage {
     ///
     /// - x: `[batch, in_channels, height, width]`
     /// - output: `[batch, out_channels, height / stride, width / stride]`
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, x: FeatureMap) -> FeatureMap {
         self.layers.iter().fold(x, |x, layer| layer.forward(x))
     }
 }
@@ -94,7 +95,7 @@ impl BitEncoder {
     ///
     /// - embedding: `[batch, embedding_size, height, width]`
     /// - output: `[batch, hidden_sizes.last, height / 8, width / 8]` with the default output stride
-    pub fn forward(&self, embedding: Tensor<4>, mut keep: impl FnMut(&Tensor<4>)) -> Tensor<4> {
+    pub fn forward(&self, embedding: FeatureMap, mut keep: impl FnMut(&FeatureMap)) -> FeatureMap {
         keep(&embedding);
         self.stages.iter().fold(embedding, |x, stage| {
             let x = stage.forward(x);

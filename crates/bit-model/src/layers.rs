@@ -1,8 +1,9 @@
 //! The two kinds of residual block.
 
 use bit_config::{Activation, BitConfig, BlockSpec, LayerType};
+use bit_kernels::{FeatureMap, add_relu};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 use crate::activation::activate;
 use crate::conv::{ConvSpec, WeightStandardizedConv2d};
@@ -47,7 +48,7 @@ impl BitPreActivationBottleneckLayer {
     ///
     /// - x: `[batch, in_channels, height, width]`
     /// - output: `[batch, out_channels, height / stride, width / stride]`
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, x: FeatureMap) -> FeatureMap {
         let preact = self.norm1.forward(x.clone());
         let shortcut = match &self.downsample {
             Some(downsample) => downsample.forward(preact.clone()),
@@ -55,8 +56,15 @@ impl BitPreActivationBottleneckLayer {
         };
         let x = self.conv1.forward(preact);
         let x = self.conv2.forward(self.norm2.forward(x));
-        let x = self.conv3.forward(self.norm3.forward(x));
-        self.drop_path.forward(x) + shortcut
+        let x = self.norm3.forward(x);
+        match shortcut {
+            // Stochastic depth comes between the convolution and the sum, so that they cannot be one step.
+            FeatureMap::Tensor(shortcut) if !self.drop_path.is_identity(&shortcut.device()) => {
+                let x = self.conv3.forward(x).into_tensor();
+                FeatureMap::Tensor(self.drop_path.forward(x) + shortcut)
+            }
+            shortcut => self.conv3.forward_onto(x, shortcut),
+        }
     }
 }
 
@@ -101,7 +109,7 @@ impl BitBottleneckLayer {
     ///
     /// - x: `[batch, in_channels, height, width]`
     /// - output: `[batch, out_channels, height / stride, width / stride]`
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, x: FeatureMap) -> FeatureMap {
         let shortcut = match &self.downsample {
             Some(downsample) => downsample.forward(x.clone()),
             None => x.clone(),
@@ -109,7 +117,12 @@ impl BitBottleneckLayer {
         let x = self.norm1.forward(self.conv1.forward(x));
         let x = self.norm2.forward(self.conv2.forward(x));
         let x = self.norm3.forward(self.conv3.forward(x));
-        activate(self.activation, self.drop_path.forward(x) + shortcut)
+        match (x, self.activation) {
+            (FeatureMap::Tensor(x), activation) => {
+                activate(activation, self.drop_path.forward(x) + shortcut.into_tensor()).into()
+            }
+            (x, _) => add_relu(x, shortcut),
+        }
     }
 }
 
@@ -142,11 +155,10 @@ impl BitDownsampleConv {
     ///
     /// - x: `[batch, in_channels, height, width]`
     /// - output: `[batch, out_channels, height / stride, width / stride]`
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.conv.forward(x);
+    pub fn forward(&self, x: FeatureMap) -> FeatureMap {
         match &self.norm {
-            Some(norm) => norm.forward(x),
-            None => x,
+            Some(norm) => norm.forward(self.conv.forward(x)),
+            None => self.conv.forward_shortcut(x),
         }
     }
 }

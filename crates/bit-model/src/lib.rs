@@ -31,7 +31,6 @@ mod model;
 mod norm;
 mod outputs;
 mod padding;
-mod standardized;
 mod state_dict;
 
 pub use activation::activate;
@@ -49,5 +48,5 @@ pub use norm::{BitGroupNormActivation, GROUP_NORM_EPS};
 pub use outputs::{
     BackboneOutput, BaseModelOutputWithPoolingAndNoAttention, ImageClassifierOutputWithNoAttention,
 };
-pub use padding::{ConvPadding, DynamicPad2d, Pad};
+pub use padding::{ConvPadding, DynamicPad2d};
 pub use state_dict::{NamedParameter, cast_parameters, load_parameters, named_parameters};

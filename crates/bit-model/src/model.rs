@@ -1,8 +1,9 @@
 //! The network without a head.
 
 use bit_config::{BitConfig, LayerType};
+use bit_kernels::{FeatureMap, global_average_pool};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, module::adaptive_avg_pool2d};
+use burn::tensor::{Device, Tensor};
 
 use crate::embeddings::BitEmbeddings;
 use crate::encoder::BitEncoder;
@@ -61,7 +62,7 @@ impl BitModel {
         &self,
         pixel_values: Tensor<4>,
     ) -> Result<BaseModelOutputWithPoolingAndNoAttention, ModelError> {
-        self.run(pixel_values, |_| {})
+        Ok(finish(self.encode(pixel_values, |_| {})?))
     }
 
     /// As [`forward`](Self::forward), and keeps the hidden states (transformers' `output_hidden_states`).
@@ -74,7 +75,7 @@ impl BitModel {
         pixel_values: Tensor<4>,
     ) -> Result<BaseModelOutputWithPoolingAndNoAttention, ModelError> {
         let mut states = Vec::new();
-        let output = self.run(pixel_values, |state| states.push(state.clone()))?;
+        let output = finish(self.encode(pixel_values, |state| states.push(state.clone().into_tensor()))?);
         Ok(BaseModelOutputWithPoolingAndNoAttention {
             hidden_states: Some(states),
             ..output
@@ -88,29 +89,39 @@ impl BitModel {
     /// As [`forward`](Self::forward).
     pub fn hidden_states(&self, pixel_values: Tensor<4>) -> Result<Vec<Tensor<4>>, ModelError> {
         let mut states = Vec::new();
-        self.encoder
-            .forward(self.embedder.forward(pixel_values)?, |state| {
-                states.push(state.clone())
-            });
+        self.encode(pixel_values, |state| states.push(state.clone().into_tensor()))?;
         Ok(states)
     }
 
-    fn run(
+    /// The mean of the last hidden state over its pixels, `[batch, channels, 1, 1]`: what a classifier needs.
+    ///
+    /// # Errors
+    ///
+    /// As [`forward`](Self::forward).
+    pub fn pooled(&self, pixel_values: Tensor<4>) -> Result<Tensor<4>, ModelError> {
+        Ok(global_average_pool(self.encode(pixel_values, |_| {})?))
+    }
+
+    /// The last hidden state; `keep` sees the states before the final norm.
+    fn encode(
         &self,
         pixel_values: Tensor<4>,
-        keep: impl FnMut(&Tensor<4>),
-    ) -> Result<BaseModelOutputWithPoolingAndNoAttention, ModelError> {
+        keep: impl FnMut(&FeatureMap),
+    ) -> Result<FeatureMap, ModelError> {
         let embedding = self.embedder.forward(pixel_values)?;
         let encoded = self.encoder.forward(embedding, keep);
-        let last_hidden_state = match &self.norm {
+        Ok(match &self.norm {
             Some(norm) => norm.forward(encoded),
             None => encoded,
-        };
-        let pooler_output = adaptive_avg_pool2d(last_hidden_state.clone(), [1, 1]);
-        Ok(BaseModelOutputWithPoolingAndNoAttention {
-            last_hidden_state,
-            pooler_output,
-            hidden_states: None,
         })
+    }
+}
+
+fn finish(last: FeatureMap) -> BaseModelOutputWithPoolingAndNoAttention {
+    let pooler_output = global_average_pool(last.clone());
+    BaseModelOutputWithPoolingAndNoAttention {
+        last_hidden_state: last.into_tensor(),
+        pooler_output,
+        hidden_states: None,
     }
 }

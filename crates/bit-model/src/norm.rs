@@ -1,7 +1,7 @@
 //! Group normalization followed by an activation.
 
 use bit_config::{Activation, BitConfig};
-use bit_kernels::group_norm;
+use bit_kernels::{FeatureMap, GroupNorm};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
@@ -49,17 +49,17 @@ impl BitGroupNormActivation {
     ///
     /// - x: `[batch, channels, height, width]`
     /// - output: as `x`
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = group_norm(
-            x,
-            self.weight.val(),
-            self.bias.val(),
-            self.num_groups,
-            GROUP_NORM_EPS,
-        );
+    pub fn forward(&self, x: FeatureMap) -> FeatureMap {
+        let norm = GroupNorm {
+            weight: &self.weight,
+            bias: &self.bias,
+            groups: self.num_groups,
+            eps: GROUP_NORM_EPS,
+        };
         match self.activation {
-            Some(function) => activate(function, x),
-            None => x,
+            Some(Activation::Relu) => norm.forward_relu(x),
+            Some(function) => activate(function, norm.forward(x).into_tensor()).into(),
+            None => norm.forward(x),
         }
     }
 }

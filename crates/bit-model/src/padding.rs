@@ -1,10 +1,7 @@
 //! How much zero padding a convolution adds, and the padding that depends on the size of its input.
 
 use bit_config::GlobalPadding;
-use burn::tensor::{Tensor, ops::PadMode};
-
-/// Rows or columns of padding before and after.
-pub type Pad = (usize, usize);
+use bit_kernels::{FeatureMap, Pad, pad_zeros};
 
 /// The padding of one convolution (transformers' `get_padding_value`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,17 +63,9 @@ impl DynamicPad2d {
     ///
     /// - x: `[batch, channels, height, width]`
     /// - output: `[batch, channels, height + padding, width + padding]`
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, x: FeatureMap) -> FeatureMap {
         let [_, _, height, width] = x.dims();
         pad_zeros(x, self.for_size([height, width]))
-    }
-}
-
-/// Adds zeros around the height and the width of `x`.
-pub(crate) fn pad_zeros(x: Tensor<4>, pads: [Pad; 2]) -> Tensor<4> {
-    match pads {
-        [(0, 0), (0, 0)] => x,
-        _ => x.pad(pads, PadMode::Constant(0.0)),
     }
 }
 

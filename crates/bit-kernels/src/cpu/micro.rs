@@ -257,8 +257,8 @@ unsafe fn epilogue<S: Simd, const R: usize>(tile: &Tile, sums: &mut [[S::V; 2]; 
             S::store(to.add(S::LANES), row[1]);
         }
         if !tile.moments.is_null() {
-            let columns = [sums.map(|row| row[0]), sums.map(|row| row[1])];
-            for (half, column) in columns.into_iter().enumerate() {
+            for half in [0, 1] {
+                let column: [S::V; R] = std::array::from_fn(|r| sums[r][half]);
                 let at = tile.moments.add(half * S::LANES);
                 add_moments::<S>(&column, at, tile.moments_stride, tile.seen);
             }

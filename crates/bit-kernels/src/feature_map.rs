@@ -1,0 +1,62 @@
+//! What passes between two layers of the network.
+
+use burn::tensor::Tensor;
+
+#[cfg(feature = "flex")]
+use crate::fast::FastMap;
+
+/// Zeros before and after a height or a width.
+pub type Pad = (usize, usize);
+
+/// An activation of shape `[batch, channels, height, width]` on its way from one layer to the next.
+///
+/// On most devices it is a tensor, and layers are compositions of Burn operations. On the `flex` device, in f32 and
+/// without gradients, it is a channels-last buffer with its statistics, whose normalization is applied by the layer
+/// that reads it: the same numbers, several times faster.
+#[derive(Clone, Debug)]
+pub enum FeatureMap {
+    /// A tensor of any device.
+    Tensor(Tensor<4>),
+    /// A buffer of this crate's own kernels.
+    #[cfg(feature = "flex")]
+    Fast(FastMap),
+}
+
+impl FeatureMap {
+    /// The form that is fastest for a network whose norms are all followed by ReLU.
+    ///
+    /// # Shapes
+    ///
+    /// - tensor: `[batch, channels, height, width]`
+    pub fn fastest(tensor: Tensor<4>) -> Self {
+        #[cfg(feature = "flex")]
+        if FastMap::supports(&tensor) {
+            return Self::Fast(FastMap::from_tensor(tensor));
+        }
+        Self::Tensor(tensor)
+    }
+
+    /// `[batch, channels, height, width]`.
+    pub fn dims(&self) -> [usize; 4] {
+        match self {
+            Self::Tensor(tensor) => tensor.dims(),
+            #[cfg(feature = "flex")]
+            Self::Fast(map) => map.dims(),
+        }
+    }
+
+    /// The activation as a tensor `[batch, channels, height, width]`, with everything pending applied.
+    pub fn into_tensor(self) -> Tensor<4> {
+        match self {
+            Self::Tensor(tensor) => tensor,
+            #[cfg(feature = "flex")]
+            Self::Fast(map) => map.into_tensor(),
+        }
+    }
+}
+
+impl From<Tensor<4>> for FeatureMap {
+    fn from(tensor: Tensor<4>) -> Self {
+        Self::Tensor(tensor)
+    }
+}

@@ -1,0 +1,87 @@
+//! Models in 16-bit floats, and the two bodies of every operation against each other.
+#![allow(clippy::unwrap_used)]
+
+use bit_config::{BitConfig, LayerType};
+use bit_model::{BitForImageClassification, cast_parameters};
+use bit_tests::fixtures::relative_difference;
+use burn::module::Module;
+use burn::tensor::{DType, Device, Distribution, FloatDType, Tensor};
+
+fn config(layer_type: LayerType) -> BitConfig {
+    let small = BitConfig {
+        hidden_sizes: vec![32, 64, 96],
+        depths: vec![2, 1, 2],
+        ..BitConfig::default()
+    };
+    BitConfig {
+        embedding_size: 24,
+        num_groups: 8,
+        layer_type,
+        ..small
+    }
+    .with_num_labels(5)
+}
+
+fn pictures(size: [usize; 2]) -> Tensor<4> {
+    let device = Device::flex();
+    device.seed(9);
+    Tensor::random([2, 3, size[0], size[1]], Distribution::Normal(0.0, 1.0), &device)
+}
+
+#[test]
+fn sixteen_bit_models_agree_with_f32_to_their_precision() {
+    let device = Device::flex();
+    for (dtype, bar) in [(DType::F16, 1e-2), (DType::BF16, 8e-2)] {
+        assert!(
+            device.supports_dtype(dtype),
+            "the flex device computes in {dtype:?}"
+        );
+        let model = BitForImageClassification::new(&config(LayerType::Preactivation), &device).unwrap();
+        let x = pictures([33, 47]);
+        let expected = model.forward(x.clone()).unwrap().logits.into_data();
+        let narrow = cast_parameters(model, dtype);
+        let found = narrow.forward(x.cast(FloatDType::from(dtype))).unwrap().logits;
+        assert_eq!(found.dtype(), dtype);
+        let relative = relative_difference(&found.into_data(), &expected);
+        assert!(relative < bar, "{dtype:?}: {relative}");
+    }
+}
+
+/// A device that records gradients runs the portable composition; the same weights without it run the fast kernels.
+#[test]
+fn the_fast_kernels_agree_with_the_portable_composition_over_sizes_and_layer_types() {
+    let device = Device::flex().autodiff();
+    for layer_type in [LayerType::Preactivation, LayerType::Bottleneck] {
+        let trained = BitForImageClassification::new(&config(layer_type), &device).unwrap();
+        let model = trained.valid();
+        for size in [[1, 1], [7, 5], [32, 32], [33, 47], [64, 65]] {
+            let x = pictures(size);
+            let portable = trained
+                .forward(Tensor::from_inner(x.clone()))
+                .unwrap()
+                .logits
+                .inner()
+                .into_data();
+            let fast = model.forward(x).unwrap().logits.into_data();
+            let relative = relative_difference(&fast, &portable);
+            assert!(relative < 1e-5, "{layer_type:?} at {size:?}: {relative}");
+        }
+    }
+}
+
+#[test]
+fn a_model_in_validation_does_not_keep_kernels_of_older_weights() {
+    let device = Device::flex();
+    let model = BitForImageClassification::new(&config(LayerType::Preactivation), &device).unwrap();
+    let x = pictures([32, 32]);
+    let before = model.forward(x.clone()).unwrap().logits.into_data();
+    let rescaled = bit_model::load_parameters(model, DType::F32, |name, shape| {
+        let values = (0..shape.iter().product::<usize>())
+            .map(|i| (i as f32 * 0.7).sin())
+            .collect::<Vec<_>>();
+        name.ends_with("conv2.weight")
+            .then(|| burn::tensor::TensorData::new(values, shape.to_vec()))
+    });
+    let after = rescaled.forward(x).unwrap().logits.into_data();
+    assert!(relative_difference(&after, &before) > 1e-2);
+}
