@@ -10,7 +10,7 @@ use crate::process;
 
 /// Features with which every backend that runs without special hardware is compiled into the tests. The same
 /// words stand in README.md and `.ci/run`.
-pub const TEST_FEATURES: &str = "bit-tests/ndarray,bit-tests/vulkan";
+pub const TEST_FEATURES: &str = "ndarray,vulkan";
 
 /// The workspace's folder.
 pub fn root() -> &'static Path {
