@@ -64,7 +64,7 @@ fn the_fast_kernels_agree_with_the_portable_composition_over_sizes_and_layer_typ
                 .into_data();
             let fast = model.forward(x).unwrap().logits.into_data();
             let relative = relative_difference(&fast, &portable);
-            assert!(relative < 1e-5, "{layer_type:?} at {size:?}: {relative}");
+            assert!(relative < 1e-4, "{layer_type:?} at {size:?}: {relative}");
         }
     }
 }

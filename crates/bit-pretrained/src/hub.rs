@@ -11,8 +11,16 @@ use crate::error::PretrainedError;
 ///
 /// When the repository or the revision is not there.
 pub(crate) fn find(repository: &str, revision: &str) -> Result<PathBuf, PretrainedError> {
-    let folder = cache().join(format!("models--{}", repository.replace('/', "--")));
-    let commit = std::fs::read_to_string(folder.join("refs").join(revision));
+    find_in(&cache(), repository, revision)
+}
+
+fn find_in(cache: &Path, repository: &str, revision: &str) -> Result<PathBuf, PretrainedError> {
+    let folder = cache.join(format!("models--{}", repository.replace('/', "--")));
+    let reference = folder.join("refs").join(revision);
+    let commit = match revision.split('/').all(is_plain) {
+        true => std::fs::read_to_string(reference),
+        false => Err(std::io::ErrorKind::InvalidInput.into()),
+    };
     let commit = commit.map_or_else(|_| revision.to_owned(), |commit| commit.trim().to_owned());
     let snapshot = folder.join("snapshots").join(&commit);
     match is_plain(&commit) && snapshot.is_dir() {
@@ -41,5 +49,52 @@ fn cache() -> PathBuf {
 
 /// One folder's name: a commit read from a file must not lead out of the cache.
 fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name != ".." && !name.contains(['/', '\\'])
+    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\'])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    /// The layout that huggingface_hub writes.
+    fn python_cache() -> tempfile::TempDir {
+        let cache = tempfile::tempdir().unwrap();
+        let repository = cache.path().join("models--google--bit-50");
+        std::fs::create_dir_all(repository.join("snapshots").join(COMMIT)).unwrap();
+        std::fs::create_dir_all(repository.join("refs/refs/pr")).unwrap();
+        for reference in ["main", "refs/pr/1"] {
+            std::fs::write(repository.join("refs").join(reference), COMMIT).unwrap();
+        }
+        cache
+    }
+
+    #[test]
+    fn a_branch_a_pull_request_and_a_commit_lead_to_the_snapshot() {
+        let cache = python_cache();
+        for revision in ["main", "refs/pr/1", COMMIT] {
+            let found = find_in(cache.path(), "google/bit-50", revision).unwrap();
+            assert!(found.ends_with(Path::new("snapshots").join(COMMIT)), "{revision}");
+        }
+    }
+
+    #[test]
+    fn what_is_absent_is_named_with_the_folder_and_the_way_to_get_it() {
+        let cache = python_cache();
+        let message = find_in(cache.path(), "google/bit-50", "v2").unwrap_err().to_string();
+        assert!(message.starts_with("google/bit-50@v2 is not in the Hub cache: looked in "), "{message}");
+        assert!(message.ends_with("get it with `hf download google/bit-50 --revision v2`"), "{message}");
+    }
+
+    #[test]
+    fn no_revision_leads_out_of_the_cache() {
+        let cache = python_cache();
+        std::fs::create_dir_all(cache.path().join("secret")).unwrap();
+        std::fs::write(cache.path().join("escape"), "../../secret").unwrap();
+        for revision in ["..", "../../secret", "../../escape", "refs/../../../escape", ""] {
+            assert!(find_in(cache.path(), "google/bit-50", revision).is_err(), "{revision}");
+        }
+    }
 }
