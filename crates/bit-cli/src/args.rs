@@ -7,6 +7,7 @@ use bit_image::ProcessorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::device::DeviceName;
+use crate::feature::Feature;
 use crate::output::EmbeddingFormat;
 
 /// Classify, embed, convert and inspect images and models with Big Transfer (BiT).
@@ -142,48 +143,6 @@ pub struct EmbedArgs {
     pub output: EmbeddingFile,
 }
 
-/// What `bit embed` writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Feature {
-    PoolerOutput,
-    LastHiddenState,
-    HiddenState(usize),
-    Logits,
-    PixelValues,
-}
-
-impl std::str::FromStr for Feature {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "pooler_output" => Ok(Self::PoolerOutput),
-            "last_hidden_state" => Ok(Self::LastHiddenState),
-            "logits" => Ok(Self::Logits),
-            "pixel_values" => Ok(Self::PixelValues),
-            _ => text
-                .strip_prefix("hidden_states.")
-                .and_then(|index| index.parse().ok())
-                .map(Self::HiddenState)
-                .ok_or_else(|| {
-                    "there are pooler_output, last_hidden_state, hidden_states.N, logits, pixel_values".into()
-                }),
-        }
-    }
-}
-
-impl std::fmt::Display for Feature {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::PoolerOutput => f.write_str("pooler_output"),
-            Self::LastHiddenState => f.write_str("last_hidden_state"),
-            Self::HiddenState(index) => write!(f, "hidden_states.{index}"),
-            Self::Logits => f.write_str("logits"),
-            Self::PixelValues => f.write_str("pixel_values"),
-        }
-    }
-}
-
 /// A path whose extension names a format.
 #[derive(Debug, Clone)]
 pub struct EmbeddingFile {
@@ -294,28 +253,11 @@ pub struct CompletionsArgs {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use clap::CommandFactory;
 
     #[test]
     fn the_grammar_holds_together() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn features_are_printed_as_they_are_typed() {
-        for text in [
-            "pooler_output",
-            "last_hidden_state",
-            "hidden_states.3",
-            "logits",
-            "pixel_values",
-        ] {
-            assert_eq!(text.parse::<Feature>().unwrap().to_string(), text);
-        }
-        for text in ["", "hidden_states", "hidden_states.-1", "attentions"] {
-            assert!(text.parse::<Feature>().is_err(), "{text}");
-        }
     }
 }

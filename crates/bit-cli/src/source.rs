@@ -1,9 +1,25 @@
 //! From what a user calls a model to its files.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use bit_config::{BitConfig, ImageProcessorConfig};
-use bit_convert::Checkpoint;
-use bit_pretrained::{ModelSource, Pretrained};
+use bit_convert::{Checkpoint, ConvertError};
+use bit_pretrained::{ModelSource, Pretrained, PretrainedError};
+
+/// Opens a model.
+pub fn open_model(name: &str) -> Result<Pretrained> {
+    named(name, Pretrained::open(name))
+}
+
+/// Puts the model's name before a fault that does not say where it is: those of a configuration.
+pub fn named<T, E: Into<PretrainedError>>(name: &str, result: Result<T, E>) -> Result<T> {
+    use PretrainedError::{Config, Convert, Image, Model};
+    match result.map_err(Into::into) {
+        Err(error @ (Config(_) | Image(_) | Model(_) | Convert(ConvertError::Config(_)))) => {
+            Err(anyhow!("{name}: {error}"))
+        }
+        other => Ok(other?),
+    }
+}
 
 /// A checkpoint, found by name, whose tensors may turn out to be anything.
 pub enum Source {
@@ -18,7 +34,7 @@ impl Source {
     pub fn open(name: &str) -> Result<Self> {
         Ok(match name.parse()? {
             ModelSource::Path(path) => Self::Local(Checkpoint::open(&path)?),
-            source => Self::Named(Box::new(Pretrained::from_source(&source)?)),
+            source => Self::Named(Box::new(named(name, Pretrained::from_source(&source))?)),
         })
     }
 

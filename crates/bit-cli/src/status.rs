@@ -21,7 +21,7 @@ impl Status {
             // Whoever read the results has seen enough: `bit classify … | head`.
             return Self::Success;
         }
-        report(&format!("{error:#}"));
+        report(&message(error));
         Self::Failure
     }
 }
@@ -41,6 +41,18 @@ pub fn report(message: &str) {
     eprintln!("error: {}", message.trim_end().replace('\n', "; "));
 }
 
+/// The error and its causes, without those that it names itself, as the errors of this project's libraries do.
+pub fn message(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .map(ToString::to_string)
+        .fold(String::new(), |said, cause| match said.as_str() {
+            "" => cause,
+            _ if said.contains(&cause) => said,
+            _ => format!("{said}: {cause}"),
+        })
+}
+
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let kinds =
         error.chain().filter_map(
@@ -50,4 +62,33 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
             },
         );
     kinds.into_iter().any(|kind| kind == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::{Context, anyhow};
+
+    #[test]
+    fn a_cause_that_is_already_named_is_not_repeated() {
+        let error = Err::<(), _>(anyhow!("no space")).context("a.npy: cannot write: no space");
+        assert_eq!(
+            error.as_ref().map_err(message),
+            Err("a.npy: cannot write: no space".to_owned())
+        );
+        let error = Err::<(), _>(anyhow!("no space")).context("a.npy: cannot write");
+        assert_eq!(
+            error.as_ref().map_err(message),
+            Err("a.npy: cannot write: no space".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_closed_pipe_is_found_below_other_errors() {
+        let broken = io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(is_closed_pipe(
+            &anyhow::Error::from(broken).context("cannot write")
+        ));
+        assert!(!is_closed_pipe(&anyhow!("broken pipe")));
+    }
 }

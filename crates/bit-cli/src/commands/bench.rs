@@ -8,13 +8,14 @@ use anyhow::Result;
 use bit_config::BitConfig;
 use bit_config::zoo::{self, ARCHITECTURES};
 use bit_model::BitForImageClassification;
-use bit_pretrained::{LoadOptions, Pretrained};
+use bit_pretrained::LoadOptions;
 use burn::tensor::{Device, Distribution, Tensor};
 use serde::Serialize;
 
 use crate::args::{BenchArgs, ReportFormat};
 use crate::interrupt;
 use crate::output::Sink;
+use crate::source::open_model;
 use crate::status::Status;
 
 /// The measurement in JSON.
@@ -65,7 +66,7 @@ fn network(name: &str, device: &Device) -> Result<(BitForImageClassification, us
             config.num_channels,
         ));
     }
-    let loaded = Pretrained::open(name)?.load::<BitForImageClassification>(LoadOptions::default(), device)?;
+    let loaded = open_model(name)?.load::<BitForImageClassification>(LoadOptions::default(), device)?;
     Ok((loaded.model, loaded.config.num_channels))
 }
 

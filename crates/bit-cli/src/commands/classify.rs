@@ -2,12 +2,13 @@
 
 use anyhow::{Result, ensure};
 use bit_model::BitForImageClassification;
-use bit_pretrained::{LoadOptions, Pretrained};
+use bit_pretrained::LoadOptions;
 
 use crate::args::ClassifyArgs;
 use crate::output::PredictionWriter;
 use crate::pipeline::Pipeline;
 use crate::scores::Scores;
+use crate::source::{named, open_model};
 use crate::status::Status;
 use crate::{inputs, interrupt};
 
@@ -15,9 +16,12 @@ use crate::{inputs, interrupt};
 pub fn run(args: &ClassifyArgs) -> Result<Status> {
     let images = &args.images;
     let device = images.device.device.open()?;
-    let pretrained = Pretrained::open(&images.model)?;
-    let processor = pretrained.processor(images.processor.into())?;
-    let loaded = pretrained.load::<BitForImageClassification>(LoadOptions::default(), &device)?;
+    let pretrained = open_model(&images.model)?;
+    let processor = named(&images.model, pretrained.processor(images.processor.into()))?;
+    let loaded = named(
+        &images.model,
+        pretrained.load::<BitForImageClassification>(LoadOptions::default(), &device),
+    )?;
     ensure!(
         loaded.config.num_labels() > 0,
         "{}: the model has no classifier; `bit embed` writes its features",

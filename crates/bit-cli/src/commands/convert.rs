@@ -10,7 +10,7 @@ use crate::args::{ConvertArgs, SourceDialect};
 use crate::commands::verify::verify;
 use crate::output::Sink;
 use crate::progress;
-use crate::source::Source;
+use crate::source::{Source, named};
 use crate::status::Status;
 
 /// Writes a checkpoint in another format, and prints the files' names.
@@ -35,7 +35,10 @@ pub fn run(args: &ConvertArgs) -> Result<Status> {
         progress: Some(&advance),
         ..ConvertOptions::default()
     };
-    let converted = convert(source.checkpoint(), &args.dest, target, &options)?;
+    let converted = named(
+        &args.source,
+        convert(source.checkpoint(), &args.dest, target, &options),
+    )?;
     bar.finish_and_clear();
 
     for name in &converted.unused {

@@ -5,9 +5,11 @@ use bit_model::{BitForImageClassification, BitModel, ModelError};
 use bit_pretrained::{LoadOptions, Pretrained};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::args::{EmbedArgs, Feature};
+use crate::args::EmbedArgs;
+use crate::feature::Feature;
 use crate::output::EmbeddingWriter;
 use crate::pipeline::{Forward, Pipeline};
+use crate::source::{named, open_model};
 use crate::status::Status;
 use crate::{inputs, interrupt};
 
@@ -15,8 +17,8 @@ use crate::{inputs, interrupt};
 pub fn run(args: &EmbedArgs) -> Result<Status> {
     let images = &args.images;
     let device = images.device.device.open()?;
-    let pretrained = Pretrained::open(&images.model)?;
-    let processor = pretrained.processor(images.processor.into())?;
+    let pretrained = open_model(&images.model)?;
+    let processor = named(&images.model, pretrained.processor(images.processor.into()))?;
     let forward = features(args.feature, &images.model, &pretrained, &device)?;
     let inputs = inputs::collect(&images.images);
     let mut writer = EmbeddingWriter::new(&args.output, args.feature, &images.model, &inputs)?;

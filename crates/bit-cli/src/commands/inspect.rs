@@ -5,7 +5,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use bit_config::BitConfig;
-use bit_config::zoo::ARCHITECTURES;
+use bit_config::zoo::{ARCHITECTURES, Architecture};
 use bit_convert::{BitTensors, Checkpoint};
 use serde::Serialize;
 
@@ -14,8 +14,8 @@ use crate::arithmetic::multiply_adds;
 use crate::commands::models::millions;
 use crate::output::Sink;
 use crate::progress;
-use crate::source::Source;
-use crate::status::{Status, report};
+use crate::source::{Source, named};
+use crate::status::{Status, message, report};
 
 /// The report in JSON.
 #[derive(Debug, Serialize)]
@@ -26,9 +26,15 @@ struct Report {
     bytes: u64,
     /// Tensors of each element type.
     dtypes: BTreeMap<String, usize>,
-    /// `null` when this is not a BiT network.
-    model: Option<Model>,
-    /// Why it is none, or why its tensors cannot be loaded.
+    /// Whose names the tensors have; `null` when this is not a BiT network.
+    dialect: Option<String>,
+    /// What stands before those names.
+    prefix: Option<String>,
+    /// Of the network, its classifier included.
+    parameters: Option<u64>,
+    /// `null` when the configuration is unknown.
+    network: Option<Network>,
+    /// Why it cannot be loaded, if so.
     error: Option<String>,
     tensors: Vec<TensorRecord>,
     /// Tensors that are no part of the network.
@@ -36,20 +42,15 @@ struct Report {
 }
 
 #[derive(Debug, Serialize)]
-struct Model {
+struct Network {
     /// The paper's name, such as R50x1, where it has one.
     architecture: Option<&'static str>,
-    /// Whose names the file uses.
-    dialect: String,
-    /// What stands before them.
-    prefix: String,
     layer_type: &'static str,
     depths: Vec<usize>,
     hidden_sizes: Vec<usize>,
     num_channels: usize,
     /// 0 without a classifier.
     num_labels: usize,
-    parameters: u64,
     /// Side of the square image that the arithmetic is counted for.
     size: usize,
     multiply_adds: Option<u64>,
@@ -69,12 +70,8 @@ pub fn run(args: &InspectArgs) -> Result<Status> {
     let source = Source::open(&args.checkpoint)?;
     let checkpoint = source.checkpoint();
     let mut described = describe(checkpoint)?;
-    match model(&source, args.size as usize) {
-        Ok((model, unknown, error)) => {
-            (described.model, described.unknown, described.error) = (Some(model), unknown, error);
-        }
-        Err(error) => described.error = Some(error.to_string()),
-    }
+    let added = add_network(&mut described, &source, args.size as usize);
+    described.error = added.err().as_ref().map(message);
     let mut sink = Sink::open(None)?;
     match args.format {
         ReportFormat::Json => writeln!(sink, "{}", serde_json::to_string_pretty(&described)?)?,
@@ -119,33 +116,35 @@ fn describe(checkpoint: &Checkpoint) -> Result<Report> {
             .collect(),
         bytes: infos.iter().map(|info| info.byte_len() as u64).sum(),
         dtypes,
-        model: None,
+        dialect: None,
+        prefix: None,
+        parameters: None,
+        network: None,
         error: None,
         tensors,
         unknown: Vec::new(),
     })
 }
 
-/// The network, the tensors that are none of it, and what keeps it from loading.
-fn model(source: &Source, size: usize) -> Result<(Model, Vec<String>, Option<String>)> {
+/// Adds what is known of the network, up to what keeps it from loading.
+fn add_network(report: &mut Report, source: &Source, size: usize) -> Result<()> {
     let tensors = source.checkpoint().to_transformers()?;
+    report.dialect = Some(tensors.dialect().to_string());
+    report.prefix = Some(tensors.prefix().to_owned());
+    report.parameters = Some(tensors.tensors().iter().map(|info| info.elements() as u64).sum());
+    report.unknown = tensors.unused().to_vec();
     let config = match source.config() {
         Some(config) => config,
-        None => tensors.config()?,
+        None => named(&report.checkpoint, tensors.config())?,
     };
-    let error = tensors.check(&config).err().map(|error| error.to_string());
-    Ok((network(&tensors, &config, size), tensors.unused().to_vec(), error))
+    report.network = Some(network(&tensors, &config, size));
+    Ok(tensors.check(&config)?)
 }
 
-fn network(tensors: &BitTensors<'_>, config: &BitConfig, size: usize) -> Model {
-    let parameters = tensors.tensors().iter().map(|info| info.elements() as u64).sum();
-    Model {
-        architecture: ARCHITECTURES
-            .iter()
-            .find(|known| known.config(config.num_labels()).parameters() == config.parameters())
-            .map(|known| known.name),
-        dialect: tensors.dialect().to_string(),
-        prefix: tensors.prefix().to_owned(),
+fn network(tensors: &BitTensors<'_>, config: &BitConfig, size: usize) -> Network {
+    let known = |known: &&Architecture| known.config(config.num_labels()).parameters() == config.parameters();
+    Network {
+        architecture: ARCHITECTURES.iter().find(known).map(|known| known.name),
         layer_type: config.layer_type.name(),
         depths: config.depths.clone(),
         hidden_sizes: config.stage_channels(),
@@ -153,7 +152,6 @@ fn network(tensors: &BitTensors<'_>, config: &BitConfig, size: usize) -> Model {
         num_labels: tensors
             .info("classifier.1.weight")
             .map_or(0, |_| config.num_labels()),
-        parameters,
         size,
         multiply_adds: multiply_adds(config, size),
     }
@@ -171,44 +169,19 @@ fn text(out: &mut impl Write, report: &Report) -> Result<()> {
         report.checkpoint, report.format, report.bytes
     )?;
     writeln!(out, "tensors: {}", dtypes.join(", "))?;
-    if let Some(model) = &report.model {
-        let dialect = [
-            model.dialect.as_str(),
-            " names",
-            if model.prefix.is_empty() { "" } else { " behind " },
-        ];
-        writeln!(
-            out,
-            "network: {} ({})",
-            model.architecture.unwrap_or("unpublished"),
-            model.layer_type
-        )?;
-        writeln!(out, "names: {}{}", dialect.concat(), model.prefix)?;
-        writeln!(
-            out,
-            "depths: {:?}, channels: {:?}",
-            model.depths, model.hidden_sizes
-        )?;
-        writeln!(
-            out,
-            "labels: {}, input channels: {}",
-            model.num_labels, model.num_channels
-        )?;
-        writeln!(
-            out,
-            "parameters: {} ({})",
-            model.parameters,
-            millions(model.parameters)
-        )?;
-        if let Some(count) = model.multiply_adds {
-            writeln!(
-                out,
-                "multiply-adds at {0}x{0}: {1} ({2:.2} G)",
-                model.size,
-                count,
-                count as f64 / 1e9
-            )?;
-        }
+    if let (Some(dialect), Some(prefix)) = (&report.dialect, &report.prefix) {
+        let prefix = if prefix.is_empty() {
+            String::new()
+        } else {
+            format!(", after `{prefix}`")
+        };
+        writeln!(out, "names: {dialect}{prefix}")?;
+    }
+    if let Some(parameters) = report.parameters {
+        writeln!(out, "parameters: {parameters} ({})", millions(parameters))?;
+    }
+    if let Some(network) = &report.network {
+        describe_network(out, network)?;
     }
     for name in &report.unknown {
         writeln!(out, "not part of the network: {name}")?;
@@ -219,6 +192,34 @@ fn text(out: &mut impl Write, report: &Report) -> Result<()> {
     writeln!(out)?;
     for tensor in &report.tensors {
         writeln!(out, "{}  {:?}  {}", tensor.dtype, tensor.shape, tensor.name)?;
+    }
+    Ok(())
+}
+
+fn describe_network(out: &mut impl Write, network: &Network) -> Result<()> {
+    writeln!(
+        out,
+        "network: {} ({})",
+        network.architecture.unwrap_or("unpublished"),
+        network.layer_type
+    )?;
+    writeln!(
+        out,
+        "depths: {:?}, channels: {:?}",
+        network.depths, network.hidden_sizes
+    )?;
+    writeln!(
+        out,
+        "labels: {}, input channels: {}",
+        network.num_labels, network.num_channels
+    )?;
+    if let Some(count) = network.multiply_adds {
+        writeln!(
+            out,
+            "multiply-adds at {0}x{0}: {count} ({1:.2} G)",
+            network.size,
+            count as f64 / 1e9
+        )?;
     }
     Ok(())
 }

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::args::{EmbeddingFile, Feature};
+use crate::args::EmbeddingFile;
+use crate::feature::Feature;
 use crate::inputs::Input;
 use crate::output::delimited::fields;
 use crate::output::{Sink, headers};

@@ -1,0 +1,100 @@
+//! `bit inspect`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bit_convert::{DType, Entry, write_safetensors};
+
+use crate::support::*;
+
+fn write(file: &Path, name: &str, values: &[f32]) {
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let entry = Entry::from_bytes(name, DType::F32, &[values.len()], bytes);
+    write_safetensors(file, vec![entry], &BTreeMap::new()).unwrap();
+}
+
+#[test]
+fn json_describes_the_file_and_the_network() {
+    let report = bit(&["inspect", "builtin:mnist", "--format", "json", "--size", "32"]).json();
+    assert_eq!(report["format"], "safetensors");
+    assert_eq!(
+        report["dtypes"]["float32"].as_u64(),
+        Some(report["tensors"].as_array().unwrap().len() as u64)
+    );
+    assert_eq!(report["dialect"], "transformers");
+    let network = &report["network"];
+    assert_eq!(
+        (&network["layer_type"], &network["hidden_sizes"][3]),
+        (&"preactivation".into(), &128.into())
+    );
+    assert_eq!(
+        (&network["num_labels"], &network["size"]),
+        (&10.into(), &32.into())
+    );
+    let elements = |shape: &serde_json::Value| -> u64 {
+        shape
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|extent| extent.as_u64().unwrap())
+            .product()
+    };
+    let tensors = report["tensors"].as_array().unwrap();
+    let parameters: u64 = tensors.iter().map(|tensor| elements(&tensor["shape"])).sum();
+    assert_eq!(report["parameters"], parameters);
+    assert_eq!(report["bytes"], parameters * 4);
+    assert!(network["multiply_adds"].as_u64().unwrap() > parameters);
+    assert_eq!(
+        (&report["error"], report["unknown"].as_array().unwrap().len()),
+        (&serde_json::Value::Null, 0)
+    );
+}
+
+#[test]
+fn text_says_the_same_to_a_person() {
+    let text = bit(&["inspect", "builtin:mnist"]).ok();
+    for part in [
+        "safetensors",
+        "preactivation",
+        "labels: 10",
+        "multiply-adds at 224x224",
+        "classifier.1.weight",
+    ] {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
+}
+
+#[test]
+fn a_file_of_something_else_is_described_and_said_to_be_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("other.safetensors");
+    write(&file, "embedding", &[1.0, f32::NAN, f32::INFINITY]);
+    let run = bit(&["inspect", file.to_str().unwrap(), "--format", "json"]);
+    run.fails_with(&["other.safetensors", "not a BiT checkpoint"]);
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert!(report["dialect"].is_null() && report["network"].is_null());
+    assert_eq!(
+        (&report["tensors"][0]["name"], &report["tensors"][0]["non_finite"]),
+        (&"embedding".into(), &2.into())
+    );
+}
+
+#[test]
+fn every_reader_of_checkpoints_is_behind_it() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bit-convert/tests/fixtures");
+    for (file, dialect) in [
+        ("timm", "timm"),
+        ("google.npz", "big_transfer (npz)"),
+        ("bit.pth.tar", "big_transfer (PyTorch)"),
+        ("legacy.bin", "transformers"),
+    ] {
+        let report = bit(&[
+            "inspect",
+            fixtures.join(file).to_str().unwrap(),
+            "--format",
+            "json",
+        ]);
+        let report: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
+        assert_eq!(report["dialect"], dialect, "{file}");
+    }
+}
