@@ -127,6 +127,7 @@ impl Product<'_> {
                 to.at(image * image_len + self.packed_offset(0, tile)),
             );
         });
+        // SAFETY: every tile is packed now, and the panels are disjoint.
         for_each(images * self.weights.count(), |task| unsafe {
             let (panel, image) = (task / images, task % images);
             self.compute(image, 0, panel..panel + 1, to.at(image * image_len));

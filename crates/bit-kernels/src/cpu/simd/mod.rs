@@ -192,11 +192,8 @@ mod tests {
     fn tables_agree_with_the_instruction_sets() {
         for isa in Isa::available() {
             // SAFETY: `Shape` touches no memory.
-            assert_eq!(
-                unsafe { isa.run(Shape) },
-                (isa.lanes(), isa.tile_rows()),
-                "{isa:?}"
-            );
+            let shape = unsafe { isa.run(Shape) };
+            assert_eq!(shape, (isa.lanes(), isa.tile_rows()), "{isa:?}");
         }
     }
 

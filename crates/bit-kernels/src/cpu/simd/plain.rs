@@ -1,5 +1,8 @@
 //! Rust without intrinsics: four lanes that a compiler may or may not put into one register.
 
+// One comment on the `impl` vouches for its one-line bodies.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
 use super::{Kernel, Simd};
 
 #[derive(Clone, Copy)]
