@@ -3,10 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(feature = "wgpu")]
+use anyhow::Context;
 use anyhow::{Result, bail};
 use burn::tensor::Device;
 #[cfg(feature = "wgpu")]
-use burn::tensor::{DeviceType, wgpu::WgpuBackend};
+use burn::tensor::{DeviceKind, wgpu::WgpuBackend};
 
 /// A backend and, where there can be several devices of it, which one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,11 +88,11 @@ impl DeviceName {
             #[allow(deprecated)] // by Burn; users ask for it
             Kind::NdArray => Ok(Device::ndarray()),
             #[cfg(feature = "wgpu")]
-            Kind::Wgpu => self.graphics(DeviceType::Wgpu, NATIVE_API),
+            Kind::Wgpu => self.graphics(NATIVE_API),
             #[cfg(feature = "vulkan")]
-            Kind::Vulkan => self.graphics(DeviceType::Vulkan, WgpuBackend::Vulkan),
+            Kind::Vulkan => self.graphics(WgpuBackend::Vulkan),
             #[cfg(feature = "metal")]
-            Kind::Metal => self.graphics(DeviceType::Metal, WgpuBackend::Metal),
+            Kind::Metal => self.graphics(WgpuBackend::Metal),
             #[cfg(feature = "cuda")]
             Kind::Cuda => self.cuda(),
             #[allow(unreachable_patterns)] // when everything is compiled in
@@ -101,20 +103,27 @@ impl DeviceName {
         }
     }
 
-    /// The default adapter of a graphics API, or the one with this index.
+    /// An adapter of a graphics API: the default one, or counted with discrete GPUs first, then integrated and
+    /// virtual ones, then software. The API is pinned, because a missing driver should be an error and not OpenGL.
     #[cfg(feature = "wgpu")]
-    fn graphics(self, list: DeviceType, api: WgpuBackend) -> Result<Device> {
-        use anyhow::Context;
+    fn graphics(self, api: WgpuBackend) -> Result<Device> {
+        let open = |kind| Device::wgpu_options().graphics_api(api).device_kind(kind).init();
         let Some(index) = self.index else {
-            // Pinned, because a missing driver should be an error and not OpenGL.
-            let device = Device::wgpu_options().graphics_api(api).init();
-            return device.with_context(|| format!("--device {self}: no {api:?} device can be used here"));
+            return open(DeviceKind::DefaultDevice)
+                .with_context(|| format!("--device {self}: cannot be used here"));
         };
-        let devices: Vec<_> = Device::enumerate(list).into_iter().collect();
-        let found = devices.len();
-        let device = devices.into_iter().nth(index);
-        device.with_context(|| {
-            format!("--device {self}: this machine has {found} such devices, counted from 0")
+        let kinds = [
+            DeviceKind::DiscreteGpu,
+            DeviceKind::IntegratedGpu,
+            DeviceKind::VirtualGpu,
+        ];
+        let gpus = kinds
+            .into_iter()
+            .flat_map(|kind| (0..).map_while(move |number| open(kind(number)).ok()));
+        let software = std::iter::once_with(|| open(DeviceKind::Cpu).ok()).flatten();
+        let found = gpus.chain(software).nth(index);
+        found.with_context(|| {
+            format!("--device {self}: there are not so many {api:?} devices here; the first is 0")
         })
     }
 

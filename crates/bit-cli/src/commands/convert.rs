@@ -41,8 +41,9 @@ pub fn run(args: &ConvertArgs) -> Result<Status> {
     )?;
     bar.finish_and_clear();
 
-    for name in &converted.unused {
-        eprintln!("left out, because it is no part of the network: {name}");
+    if let Some(first) = converted.unused.first() {
+        let count = converted.unused.len();
+        eprintln!("left out {count} tensors that are no part of the network, `{first}` the first of them");
     }
     if let Some(why) = &converted.no_processor {
         eprintln!("no preprocessor_config.json: {why}");

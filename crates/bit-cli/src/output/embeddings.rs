@@ -36,7 +36,12 @@ impl FromStr for EmbeddingFormat {
         let found = FORMATS.iter().find(|row| row.1 == extension).map(|row| row.0);
         found.ok_or_else(|| {
             let known: Vec<_> = FORMATS.iter().map(|row| format!(".{}", row.1)).collect();
-            format!("the file's name must end in {}", known.join(", "))
+            let parquet = if extension == "parquet" {
+                "; .parquet is not supported yet"
+            } else {
+                ""
+            };
+            format!("the file's name must end in {}{parquet}", known.join(", "))
         })
     }
 }

@@ -158,6 +158,15 @@ fn npy_and_csv_hold_the_same_numbers() {
 }
 
 #[test]
+fn a_file_name_that_says_no_format_is_a_usage_error_that_says_which_do() {
+    for name in ["x", "x.parquet", "x.NPY"] {
+        let run = embed(Path::new(name), &[&digit("0-0")]);
+        assert_eq!(run.status, 2, "{run:?}");
+        assert!(run.stderr.contains(".safetensors, .npy, .csv"), "{run:?}");
+    }
+}
+
+#[test]
 fn a_hidden_state_that_is_not_there_is_an_error_that_says_which_are() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("x.safetensors");

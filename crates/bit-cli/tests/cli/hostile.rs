@@ -227,13 +227,6 @@ fn what_cannot_be_written_is_named_and_leaves_nothing() {
 }
 
 #[test]
-#[cfg(not(feature = "cuda"))]
-fn a_device_that_is_not_compiled_in_says_which_feature_would_help() {
-    bit(&with_mnist(&["classify", &digit("0-0"), "--device", "cuda:0"]))
-        .fails_with(&["cuda", "--features cuda"]);
-}
-
-#[test]
 #[cfg(unix)]
 fn ctrl_c_keeps_what_is_done() {
     use std::io::{BufRead, BufReader, Read};

@@ -4,6 +4,7 @@
 mod bench;
 mod classify;
 mod convert;
+mod devices;
 mod embed;
 mod hostile;
 mod inspect;
