@@ -180,7 +180,12 @@ def random_case(rng, folder, index):
         path, data, dtype = raw(rng, folder, index)
         case = {"raw": str(path), "dtype": dtype[:3].strip(), "shape": list(data.shape)}
         return {"processor": kind, "config": config, "input": case}, (data if rng.integers(2) else torch.from_numpy(data)), f"raw {dtype}"
-    path, mode = picture(rng, folder, index)
+    while True:
+        try:
+            path, mode = picture(rng, folder, index)
+            break
+        except OSError:  # Pillow's JPEG writer cannot encode some tiny noisy pictures
+            continue
     # torchvision decodes only these; here the other formats work by path too.
     decodable = kind == "pil" or path.suffix in TORCH_SUFFIXES
     source = "path" if rng.integers(3) == 0 and decodable else "picture"

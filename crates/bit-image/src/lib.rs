@@ -45,6 +45,7 @@ mod pipeline;
 mod premultiply;
 mod processor;
 mod resize;
+mod tensor;
 mod values;
 
 pub use decode::Limits;

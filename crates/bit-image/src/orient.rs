@@ -9,42 +9,24 @@ pub(crate) fn upright(array: Array, orientation: Orientation) -> Array {
     if orientation == Orientation::NoTransforms {
         return array;
     }
-    let Array {
-        height,
-        width,
-        channels,
-        values,
-    } = array;
-    let orientation = orientation.to_exif();
-    let transposed = orientation >= 5;
-    let turn = Turn {
-        transposed,
-        flip_rows: matches!(orientation, 3 | 4 | 6 | 7),
-        flip_columns: matches!(orientation, 2 | 3 | 7 | 8),
-        height,
-        width,
-        channels,
-    };
-    let values = match values {
+    let turn = Turn::new(orientation, array.height, array.width, array.channels);
+    let values = match array.values {
         Values::U8(bytes) => Values::U8(turn.apply(&bytes)),
         Values::U16(words) => Values::U16(turn.apply(&words)),
         Values::Bool(bytes) => Values::Bool(turn.apply(&bytes)),
         Values::F32(floats) => Values::F32(turn.apply(&floats)),
     };
-    let (height, width) = if transposed {
-        (width, height)
-    } else {
-        (height, width)
-    };
+    let (height, width) = turn.size();
     Array {
         height,
         width,
-        channels,
+        channels: array.channels,
         values,
     }
 }
 
-struct Turn {
+/// A way to turn images of one size.
+pub(crate) struct Turn {
     transposed: bool,
     flip_rows: bool,
     flip_columns: bool,
@@ -54,12 +36,30 @@ struct Turn {
 }
 
 impl Turn {
-    fn apply<T: Copy>(&self, values: &[T]) -> Vec<T> {
-        let (rows, columns) = if self.transposed {
+    pub(crate) fn new(orientation: Orientation, height: usize, width: usize, channels: usize) -> Self {
+        let orientation = orientation.to_exif();
+        Self {
+            transposed: orientation >= 5,
+            flip_rows: matches!(orientation, 3 | 4 | 6 | 7),
+            flip_columns: matches!(orientation, 2 | 3 | 7 | 8),
+            height,
+            width,
+            channels,
+        }
+    }
+
+    /// Height and width of the turned image.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        if self.transposed {
             (self.width, self.height)
         } else {
             (self.height, self.width)
-        };
+        }
+    }
+
+    /// The turned pixels.
+    pub(crate) fn apply<T: Copy>(&self, values: &[T]) -> Vec<T> {
+        let (rows, columns) = self.size();
         let mut out = Vec::with_capacity(values.len());
         for y in 0..rows {
             for x in 0..columns {

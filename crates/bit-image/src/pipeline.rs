@@ -1,6 +1,7 @@
 //! One image from input to tensor: decode, RGB, resize and crop, then rescale and normalize.
 
-use bit_config::{ChannelDimension, PerChannel, Resample};
+use bit_config::{PerChannel, Resample};
+use image::metadata::Orientation;
 
 use crate::ImageError;
 use crate::array::{Array, Values, check_range};
@@ -14,7 +15,7 @@ use crate::picture::Picture;
 use crate::premultiply;
 use crate::processor::ProcessorKind;
 use crate::resize::{Buffers, Filter, FloatPlane, Kernel, PassOrder, Plane, Resize, resize_f32};
-use crate::values::ValueMap;
+use crate::tensor::Prepared;
 
 /// Buffers that one thread keeps from image to image.
 #[derive(Debug, Default)]
@@ -33,25 +34,6 @@ pub(crate) struct Pipeline<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) limits: Limits,
     pub(crate) pass_order: PassOrder,
-}
-
-/// An image after resize and crop, to be written as a tensor of shape `[channels, rows.side, columns.side]`.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    /// What was kept of the image, without the crop's zeros.
-    values: Values,
-    /// Bytes stand for fractions of 255.
-    unit: bool,
-    channels: usize,
-    rows: Crop,
-    columns: Crop,
-}
-
-impl Prepared {
-    /// Channels, height, width.
-    pub(crate) fn shape(&self) -> [usize; 3] {
-        [self.channels, self.rows.side, self.columns.side]
-    }
 }
 
 impl Pipeline<'_> {
@@ -147,7 +129,11 @@ impl Pipeline<'_> {
     fn file(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Array, ImageError> {
         let pixels = std::mem::take(&mut scratch.pixels);
         let picture = decode::decode(bytes, &self.limits, &mut scratch.jpeg, pixels)?;
-        let orientation = picture.orientation;
+        let orientation = match self.kind {
+            // torchvision's decoder reads no EXIF from WebP files.
+            ProcessorKind::Torchvision if bytes.starts_with(b"RIFF") => Orientation::NoTransforms,
+            _ => picture.orientation,
+        };
         let rgb = match self.kind {
             ProcessorKind::Torchvision => convert::to_torchvision(picture),
             ProcessorKind::Pil if self.settings.convert_rgb => convert::to_rgb(picture, Alpha::DropButKey),
@@ -228,53 +214,6 @@ impl Pipeline<'_> {
                 )))
             }
             (ProcessorKind::Torchvision, Some(filter)) => Ok(Kernel::Torch(filter)),
-        }
-    }
-
-    /// Rescales and normalizes into `out`, which has exactly the tensor's length.
-    pub(crate) fn write(&self, image: &Prepared, out: &mut [f32]) -> Result<(), ImageError> {
-        let map = ValueMap::new(self.settings, self.kind, image.channels)?;
-        match &image.values {
-            Values::U8(bytes) | Values::Bool(bytes) => {
-                let tables: Vec<_> = (0..image.channels).map(|c| map.table(c, image.unit)).collect();
-                self.fill(image, bytes, |byte, c| tables[c][usize::from(byte)], out);
-            }
-            Values::U16(words) => self.fill(image, words, |word, c| map.apply(word.into(), c), out),
-            Values::F32(floats) => self.fill(image, floats, |value, c| map.apply(value, c), out),
-        }
-        Ok(())
-    }
-
-    /// Places mapped values; the crop's zeros are mapped too.
-    fn fill<T: Copy + Default>(
-        &self,
-        image: &Prepared,
-        values: &[T],
-        map: impl Fn(T, usize) -> f32,
-        out: &mut [f32],
-    ) {
-        let (channels, width) = (image.channels, image.columns.side);
-        let (step, planes) = match self.settings.data_format {
-            ChannelDimension::First => (1, width * image.rows.side),
-            ChannelDimension::Last => (channels, 1),
-        };
-        let kept = image.columns.window.len();
-        let padded = kept < width || image.rows.window.len() < image.rows.side;
-        for c in 0..channels {
-            let out = &mut out[c * planes..];
-            if padded {
-                let zero = map(T::default(), c);
-                out.iter_mut()
-                    .step_by(step)
-                    .take(width * image.rows.side)
-                    .for_each(|value| *value = zero);
-            }
-            for (y, row) in values.chunks_exact((kept * channels).max(1)).enumerate() {
-                let start = ((image.rows.leading + y) * width + image.columns.leading) * step;
-                let out = out[start..].iter_mut().step_by(step);
-                let pixels = row[c..].iter().step_by(channels);
-                out.zip(pixels).for_each(|(out, &value)| *out = map(value, c));
-            }
         }
     }
 }

@@ -7,9 +7,10 @@ use rayon::prelude::*;
 
 use crate::decode::Limits;
 use crate::input::ImageInput;
-use crate::options::{Padding, PreprocessOptions, Settings};
-use crate::pipeline::{Pipeline, Prepared, Scratch};
+use crate::options::{PreprocessOptions, Settings};
+use crate::pipeline::{Pipeline, Scratch};
 use crate::resize::PassOrder;
+use crate::tensor::{Prepared, batch_shape};
 use crate::{ImageError, geometry};
 
 /// Whose arithmetic a processor follows.
@@ -129,7 +130,7 @@ impl Processor {
         let mut data = vec![0.0; images.len() * length];
         let slots = data.par_chunks_mut(length).zip(prepared).enumerate();
         slots.try_for_each(|(index, (slot, image))| {
-            let written = write_padded(&pipeline, &image, [channels, height, width], slot);
+            let written = image.write(&settings, self.kind, [channels, height, width], slot);
             self.give_back(image);
             written.map_err(|error| error.in_image(images[index].name(index)))
         })?;
@@ -180,7 +181,7 @@ impl Processor {
         geometry::check_result(shape[1], shape[2], &self.limits)?;
         out.clear();
         out.resize(shape.iter().product(), 0.0);
-        let written = write_padded(&pipeline, &prepared, shape, out).map_err(named);
+        let written = prepared.write(&settings, self.kind, shape, out).map_err(named);
         self.give_back(prepared);
         written.map(|()| shape)
     }
@@ -232,56 +233,6 @@ impl Processor {
             scratch.recycle(image);
         }
     }
-}
-
-/// The shape that all images of a batch are padded to, or have.
-fn batch_shape(shapes: &[[usize; 3]], settings: &Settings) -> Result<[usize; 3], ImageError> {
-    let first = *shapes.first().ok_or(ImageError::NoImages)?;
-    let largest = |side: usize| shapes.iter().map(|shape| shape[side]).max().unwrap_or(0);
-    let padded = match settings.pad {
-        None => None,
-        Some(Padding::Batch) => Some((largest(1), largest(2))),
-        Some(Padding::To(height, width)) => Some((height, width)),
-    };
-    let common = padded.map_or(first, |(height, width)| [first[0], height, width]);
-    for (index, &found) in shapes.iter().enumerate() {
-        if padded.is_some() && (found[1] > common[1] || found[2] > common[2]) {
-            return Err(ImageError::Argument(format!(
-                "Padding dimensions are negative. Please make sure that the `pad_size` is larger than the image \
-                 size. Got pad_size=({}, {}), image_size=({}, {}).",
-                common[1], common[2], found[1], found[2]
-            )));
-        }
-        if found[0] != first[0] || (padded.is_none() && found != first) {
-            return Err(ImageError::Ragged { first, index, found });
-        }
-    }
-    Ok(common)
-}
-
-/// Writes an image into the top left of a tensor of shape `shape`; the rest stays zero.
-fn write_padded(
-    pipeline: &Pipeline<'_>,
-    image: &Prepared,
-    shape: [usize; 3],
-    out: &mut [f32],
-) -> Result<(), ImageError> {
-    let [channels, height, width] = image.shape();
-    if [channels, height, width] == shape {
-        return pipeline.write(image, out);
-    }
-    let mut unpadded = vec![0.0; channels * height * width];
-    pipeline.write(image, &mut unpadded)?;
-    let (rows, long, short) = match pipeline.settings.data_format {
-        ChannelDimension::First => (channels * height, shape[2], width),
-        ChannelDimension::Last => (height, shape[2] * channels, width * channels),
-    };
-    for (row, values) in unpadded.chunks_exact(short).enumerate().take(rows) {
-        // With channels first, each channel starts a new plane of the padded height.
-        let row = row / height * shape[1] + row % height;
-        out[row * long..][..short].copy_from_slice(values);
-    }
-    Ok(())
 }
 
 macro_rules! named_processor {

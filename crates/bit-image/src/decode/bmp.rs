@@ -1,4 +1,5 @@
-//! BMP in mode "RGB", "RGBA", "P", "L" or "1".
+//! BMP in mode "RGB", "RGBA", "L" or "1". A palette of other colours is looked up at once, so that mode "P" of
+//! Pillow is "RGB" here; that shows only when nothing is converted to RGB.
 
 use std::io::Cursor;
 
@@ -11,32 +12,45 @@ use crate::{ImageError, Picture};
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageError> {
     let error = |error| ImageError::decode("BMP", error);
-    let mut decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(error)?;
+    let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(error)?;
     let (width, height) = decoder.dimensions();
     let (width, height) = limits.check(width.into(), height.into())?;
-    let Some(palette) = decoder.get_palette().map(<[[u8; 3]]>::to_vec) else {
-        return Ok(Picture::from(
-            &DynamicImage::from_decoder(decoder).map_err(error)?,
-        ));
+    let palette = decoder.get_palette().unwrap_or_default();
+    let gray = gray_mode(&palette[..palette.len().min(colours(bytes))]);
+    let image = DynamicImage::from_decoder(decoder).map_err(error)?;
+    let Some(mode) = gray else {
+        return Ok(Picture::from(&image));
     };
-    decoder.set_indexed_color(true);
-    let mut indices = vec![0; width * height];
-    decoder.read_image(&mut indices).map_err(error)?;
-    Ok(indexed(width, height, indices, palette))
+    let reds = image.to_rgb8().into_raw().into_iter().step_by(3).collect();
+    Ok(Picture::new(width, height, mode, Samples::Bytes(reds)))
 }
 
-/// Pillow turns a palette of grays into mode "L", and one of black and white into "1".
-fn indexed(width: usize, height: usize, indices: Vec<u8>, palette: Vec<[u8; 3]>) -> Picture {
-    if palette == [[0; 3], [255; 3]] {
-        let pixels = indices.iter().map(|&index| if index == 0 { 0 } else { 255 });
-        return Picture::new(width, height, Mode::Bilevel, Samples::Bytes(pixels.collect()));
+/// The number of colours that the header claims; the decoder's palette may be longer.
+fn colours(bytes: &[u8]) -> usize {
+    let number = |at: usize| {
+        bytes
+            .get(at..)
+            .and_then(<[u8]>::first_chunk)
+            .map_or(0, |&four| u32::from_le_bytes(four))
+    };
+    match (number(46), number(28) & 0xFFFF) {
+        (0, bits @ 1..=8) => 1 << bits,
+        (used, _) => used as usize,
     }
-    let gray = palette
-        .iter()
-        .enumerate()
-        .all(|(i, colour)| *colour == [i as u8; 3]);
-    let mode = if gray { Mode::L } else { Mode::P };
-    let mut picture = Picture::new(width, height, mode, Samples::Bytes(indices));
-    picture.palette = palette.iter().map(|&[r, g, b]| [r, g, b, 255]).collect();
-    picture
+}
+
+/// Pillow's mode for a palette of grays: "1" for black and white, "L" for a ramp.
+fn gray_mode(palette: &[[u8; 3]]) -> Option<Mode> {
+    let ramp = || {
+        palette
+            .iter()
+            .enumerate()
+            .all(|(i, colour)| *colour == [i as u8; 3])
+    };
+    match palette {
+        [] => None,
+        [[0, 0, 0], [255, 255, 255]] => Some(Mode::Bilevel),
+        _ if ramp() => Some(Mode::L),
+        _ => None,
+    }
 }

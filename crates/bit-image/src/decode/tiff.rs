@@ -8,8 +8,7 @@ use image::codecs::tiff::TiffDecoder;
 use image::{DynamicImage, ImageDecoder};
 
 use super::Limits;
-use crate::array::{Array, Values};
-use crate::orient::upright;
+use crate::orient::Turn;
 use crate::picture::{Mode, Samples};
 use crate::{ImageError, Picture};
 
@@ -20,21 +19,13 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageErro
     let size = limits.check(width.into(), height.into())?;
     let orientation = decoder.orientation().map_err(error)?;
     if let Some(inks) = cmyk(bytes, size)? {
-        let array = Array {
-            height: size.1,
-            width: size.0,
-            channels: 4,
-            values: Values::U8(inks),
-        };
-        let array = upright(array, orientation);
-        let Values::U8(inks) = array.values else {
-            return Err(ImageError::Empty);
-        };
+        let turn = Turn::new(orientation, size.1, size.0, 4);
+        let (height, width) = turn.size();
         return Ok(Picture::new(
-            array.width,
-            array.height,
+            width,
+            height,
             Mode::Cmyk,
-            Samples::Bytes(inks),
+            Samples::Bytes(turn.apply(&inks)),
         ));
     }
     let mut image = DynamicImage::from_decoder(decoder).map_err(error)?;

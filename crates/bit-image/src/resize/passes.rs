@@ -136,3 +136,80 @@ pub(crate) fn half(precision: u32) -> i32 {
 fn clamp(sum: i32, precision: u32) -> u8 {
     (sum >> precision).clamp(0, 255) as u8
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Filter;
+    use super::super::weights::{Axis, FixedPoint};
+    use super::*;
+
+    fn noise(length: usize) -> Vec<u8> {
+        let mut state = 1_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    /// Each filter and arithmetic, at sizes that leave every kind of remainder.
+    fn for_all_weights(check: impl Fn(&Weights, usize)) {
+        for filter in [
+            Filter::Box,
+            Filter::Bilinear,
+            Filter::Hamming,
+            Filter::Bicubic,
+            Filter::Lanczos,
+        ] {
+            for arithmetic in [FixedPoint::Pillow, FixedPoint::Torch] {
+                for (input, output) in [(1, 5), (5, 1), (7, 7), (40, 33), (97, 11), (13, 64), (129, 128)] {
+                    let axis = Axis {
+                        input,
+                        output,
+                        window: output / 5..output,
+                    };
+                    check(&Weights::new(&axis, filter, arithmetic), input);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_fast_horizontal_pass_equals_the_plain_one() {
+        for channels in 1..=4 {
+            for_all_weights(|weights, width| {
+                let height = 5;
+                let data = noise(height * width * channels);
+                let source = Plane {
+                    data: &data,
+                    height,
+                    width,
+                    channels,
+                };
+                let (mut fast, mut plain) = (Vec::new(), vec![0; 4 * weights.taps.len() * channels]);
+                horizontal(source, 1..height, weights, &mut fast);
+                plain_horizontal(source, 1..height, weights, &mut plain);
+                assert_eq!(fast, plain, "{channels} channels");
+            });
+        }
+    }
+
+    #[test]
+    fn the_fast_vertical_pass_equals_the_plain_one() {
+        for width in [1, 11, 37] {
+            for_all_weights(|weights, height| {
+                let data = noise(height * width * 3);
+                let source = Plane {
+                    data: &data,
+                    height,
+                    width,
+                    channels: 3,
+                };
+                let (mut fast, mut plain) = (Vec::new(), vec![0; weights.taps.len() * source.stride()]);
+                vertical(source, 0, weights, &mut fast);
+                plain_vertical(source, 0, weights, &mut plain);
+                assert_eq!(fast, plain, "{width} columns");
+            });
+        }
+    }
+}

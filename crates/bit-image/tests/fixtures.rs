@@ -1,0 +1,125 @@
+//! The committed pictures give transformers' values, bit for bit. `tests/reference/make_fixtures.py` made them.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+use bit_config::ImageProcessorConfig;
+use bit_image::{
+    ImageError, ImageInput, Limits, Picture, PreprocessOptions, Processor, ProcessorKind, RawImage,
+};
+use serde_json::Value;
+
+fn reference() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference")
+}
+
+fn cases() -> Vec<Value> {
+    let text = std::fs::read_to_string(reference().join("cases.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn input(input: &Value) -> Result<ImageInput<'static>, ImageError> {
+    let file = |name: &Value| reference().join("files").join(name.as_str().unwrap());
+    if let Some(name) = input.get("path") {
+        return Ok(file(name).into());
+    }
+    if let Some(name) = input.get("picture") {
+        return Picture::open(&file(name), &Limits::default()).map(ImageInput::from);
+    }
+    let bytes = std::fs::read(file(&format!("{}.bin", input["raw"].as_str().unwrap()).into())).unwrap();
+    let shape = [0, 1, 2].map(|side| input["shape"][side].as_u64().unwrap() as usize);
+    Ok(ImageInput::Raw(match input["dtype"].as_str() {
+        Some("f32") => {
+            let floats = bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|&value| f32::from_le_bytes(value));
+            RawImage::f32(floats.collect::<Vec<_>>(), shape)
+        }
+        _ => RawImage::u8(bytes, shape),
+    }))
+}
+
+fn answer(case: &Value) -> Result<(Vec<usize>, Vec<f32>), ImageError> {
+    let config = ImageProcessorConfig::from_json(&case["config"].to_string())?;
+    let kind = if case["processor"] == "pil" {
+        ProcessorKind::Pil
+    } else {
+        ProcessorKind::Torchvision
+    };
+    let processor = Processor::new(kind, config)?;
+    let values = processor.preprocess_one(&input(&case["input"])?, &PreprocessOptions::default())?;
+    Ok((values.shape.to_vec(), values.data))
+}
+
+/// The first complaint about a case, if there is one.
+fn complaint(case: &Value) -> Option<String> {
+    let (shape, data) = match (answer(case), case.get("error")) {
+        (Err(_), Some(_)) => return None,
+        (Err(error), None) => return Some(format!("{case}\n    {error}")),
+        (Ok(_), Some(expected)) => return Some(format!("{case}\n    is no error; expected {expected}")),
+        (Ok(answer), None) => answer,
+    };
+    let bytes: Vec<u8> = data.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let right = serde_json::json!(shape) == case["shape"] && crc32fast::hash(&bytes) == case["crc32"];
+    (!right).then(|| {
+        format!(
+            "{case}\n    got shape {shape:?}, first values {:?}",
+            &data[..4.min(data.len())]
+        )
+    })
+}
+
+/// Checks the cases with this note; without libjpeg-turbo, JPEG pictures are left out.
+fn check(note: &str) {
+    let jpeg = |case: &Value| case["input"].to_string().contains(".jpg");
+    let cases: Vec<_> = cases().into_iter().filter(|case| case["note"] == note).collect();
+    assert!(!cases.is_empty(), "no case is about {note}");
+    let cases = cases
+        .iter()
+        .filter(|case| cfg!(feature = "jpeg-turbo") || !jpeg(case));
+    let complaints: Vec<_> = cases.filter_map(complaint).collect();
+    assert!(
+        complaints.is_empty(),
+        "{} cases differ:\n{}",
+        complaints.len(),
+        complaints.join("\n")
+    );
+}
+
+#[test]
+fn every_filter_gives_the_peers_pixels() {
+    check("filters");
+}
+
+#[test]
+fn every_file_format_and_mode_gives_the_peers_pixels() {
+    check("files");
+}
+
+#[test]
+fn every_size_dictionary_gives_the_peers_size_and_pixels() {
+    check("sizes");
+}
+
+#[test]
+fn crops_smaller_and_larger_than_the_picture_are_the_peers() {
+    check("crops");
+}
+
+#[test]
+fn rescaling_and_normalizing_give_the_peers_floats() {
+    check("values");
+}
+
+#[test]
+fn padding_gives_the_peers_zeros() {
+    check("padding");
+}
+
+#[test]
+fn raw_bytes_and_floats_give_the_peers_values() {
+    check("raw");
+}
