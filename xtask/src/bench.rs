@@ -31,10 +31,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         script
             .arg("--program")
             .arg(Program::PREPROCESS_LOOP.build("cpu")?);
-        return numbers::write_section("bench images", &numbers::printed_by(&mut script)?);
+        return numbers::write_section(
+            "Speed of the image processors",
+            &numbers::printed_by(&mut script)?,
+        );
     }
     let mut script = script("bench.py");
     script.arg("--runner").arg(Program::BENCH_MODEL.build("cpu")?);
     script.arg("--bit").arg(Program::BIT.build("cpu")?);
-    numbers::write_section("bench", &numbers::markdown_of(&mut script)?)
+    numbers::write_section("Speed", &numbers::markdown_of(&mut script)?)
 }

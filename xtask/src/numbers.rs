@@ -22,13 +22,13 @@ pub fn printed_by(script: &mut Command) -> Result<String> {
     Ok(format!("```text\n{}\n```", table.trim_end()))
 }
 
-/// Replaces the section of this name, or appends it.
-pub fn write_section(name: &str, table: &str) -> Result<()> {
+/// Replaces the section under this heading, or appends it.
+pub fn write_section(heading: &str, table: &str) -> Result<()> {
     let path = file();
     let page = fs::read_to_string(&path).unwrap_or_else(|_| "# Numbers\n".to_owned());
-    fs::write(&path, with_section(&page, name, table))
+    fs::write(&path, with_section(&page, heading, table))
         .with_context(|| format!("cannot write {}", path.display()))?;
-    eprintln!("wrote the section `{name}` of docs/numbers.md");
+    eprintln!("wrote the section `{heading}` of docs/numbers.md");
     Ok(())
 }
 
@@ -36,9 +36,12 @@ fn file() -> PathBuf {
     cargo::root().join("docs/numbers.md")
 }
 
-fn with_section(page: &str, name: &str, table: &str) -> String {
-    let (start, end) = (format!("<!-- begin {name} -->"), format!("<!-- end {name} -->"));
-    let section = format!("{start}\n{}\n{end}", table.trim());
+fn with_section(page: &str, heading: &str, table: &str) -> String {
+    let (start, end) = (
+        format!("<!-- begin {heading} -->"),
+        format!("<!-- end {heading} -->"),
+    );
+    let section = format!("{start}\n## {heading}\n\n{}\n{end}", table.trim());
     let found = page
         .find(&start)
         .and_then(|from| page.find(&end).map(|to| (from, to + end.len())));
@@ -54,11 +57,12 @@ mod tests {
 
     #[test]
     fn a_new_section_is_appended_and_replaced_in_place_later() {
-        let page = with_section("# Numbers\n", "bench", "| 1 |");
-        let page = with_section(&page, "parity cpu", "| 2 |");
-        let page = with_section(&page, "bench", "| 3 |");
-        let wanted = "# Numbers\n\n<!-- begin bench -->\n| 3 |\n<!-- end bench -->\n\n\
-                      <!-- begin parity cpu -->\n| 2 |\n<!-- end parity cpu -->\n";
+        let page = with_section("# Numbers\n", "Speed", "| 1 |");
+        let page = with_section(&page, "Parity", "| 2 |");
+        let page = with_section(&page, "Speed", "| 3 |");
+        let speed = "<!-- begin Speed -->\n## Speed\n\n| 3 |\n<!-- end Speed -->";
+        let parity = "<!-- begin Parity -->\n## Parity\n\n| 2 |\n<!-- end Parity -->";
+        let wanted = format!("# Numbers\n\n{speed}\n\n{parity}\n");
         assert_eq!(page, wanted);
     }
 }

@@ -41,27 +41,35 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let python = Python::ready()?;
     if arguments.images {
-        finish("parity images", images(&python, arguments)?, arguments.write)
+        finish(
+            "Parity of the image processors",
+            images(&python, arguments)?,
+            arguments.write,
+        )
     } else if arguments.convert {
-        finish("parity convert", converters(&python, arguments)?, arguments.write)
+        finish(
+            "Parity of the converters",
+            converters(&python, arguments)?,
+            arguments.write,
+        )
     } else {
         let mut script = models(&python, arguments)?;
         if !arguments.write {
             return process::run(&mut script);
         }
         numbers::write_section(
-            &format!("parity {}", arguments.device),
+            &format!("Parity on {}", arguments.device),
             &numbers::markdown_of(&mut script)?,
         )
     }
 }
 
 /// Runs a script whose table is meant for a terminal.
-fn finish(section: &str, mut script: Command, write: bool) -> Result<()> {
+fn finish(heading: &str, mut script: Command, write: bool) -> Result<()> {
     if !write {
         return process::run(&mut script);
     }
-    numbers::write_section(section, &numbers::printed_by(&mut script)?)
+    numbers::write_section(heading, &numbers::printed_by(&mut script)?)
 }
 
 fn models(python: &Python, arguments: &Arguments) -> Result<Command> {
