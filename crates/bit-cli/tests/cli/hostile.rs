@@ -156,7 +156,8 @@ fn bad_weights_are_named_with_their_fault() {
         let file = model.join("model.safetensors");
         std::fs::write(&file, change(std::fs::read(&file).unwrap())).unwrap();
     }
-    let damages: [(&str, fn(Vec<u8>) -> Vec<u8>); 5] = [
+    type Damage = fn(Vec<u8>) -> Vec<u8>;
+    let damages: [(&str, Damage); 5] = [
         ("truncated", |bytes| bytes[..bytes.len() - 4].to_vec()),
         ("cut in the header", |bytes| bytes[..100].to_vec()),
         ("empty", |_| vec![]),
