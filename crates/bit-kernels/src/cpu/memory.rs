@@ -266,7 +266,7 @@ mod tests {
     fn large_memory_starts_at_a_huge_page_and_is_zero() {
         let floats = Floats::zeroed(HUGE_PAGE / 4 + 1);
         assert_eq!(floats.as_ptr() as usize % HUGE_PAGE, 0);
-        assert!(floats.iter().all(|&x| x == 0.0));
+        assert!(floats.iter().step_by(1 << 12).all(|&x| x == 0.0));
         assert!(Floats::zeroed(0).is_empty());
     }
 }
