@@ -58,9 +58,10 @@ class Converter:
     def __init__(self, binary):
         self.binary = binary
 
-    def __call__(self, source, destination, to="hf", dtype=None):
+    def __call__(self, source, destination, to="hf", dtype=None, *flags):
         """Converts, and returns seconds and the peak of resident memory in MB."""
-        command = [self.binary, str(source), str(destination), "--to", to] + (["--dtype", dtype] if dtype else [])
+        command = [self.binary, str(source), str(destination), "--to", to, *flags]
+        command += ["--dtype", dtype] if dtype else []
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         peak = 0  # of the process itself; getrusage would count what it had before exec
@@ -167,6 +168,10 @@ def tiny(table, convert, folder):
                     x2 = images(size, batch=3)
                     reference = model(x2).logits.numpy()
                     table.row(f"{flavour} -> onnx {dtype} -> ONNX Runtime {size}", bar, reference, lambda: with_onnx(path, x2))
+    model = seeded(**TINY)
+    convert(folder / "preactivation", folder / "external.onnx", "onnx", None, "--max-shard-bytes", "100000")
+    expected = model(x).logits.numpy()
+    table.row("onnx with its tensors in another file", 1e-5, expected, lambda: with_onnx(folder / "external.onnx", x))
     chain(table, convert, folder)
 
 

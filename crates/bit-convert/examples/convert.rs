@@ -1,5 +1,5 @@
 //! Converts a checkpoint and says what came of it:
-//! `cargo run --release -p bit-convert --example convert -- SOURCE DESTINATION [--to hf] [--dtype f16]`.
+//! `cargo run --release -p bit-convert --example convert -- SOURCE DESTINATION [--to hf] [--dtype f16] [--max-shard-bytes N]`.
 
 use bit_convert::{Checkpoint, ConvertOptions, DType, Target, convert};
 use std::path::Path;
@@ -8,7 +8,10 @@ use std::time::Instant;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [source, destination, flags @ ..] = &arguments[..] else {
-        return Err("usage: convert SOURCE DESTINATION [--to FORMAT] [--dtype f32|f16|bf16]".into());
+        return Err(
+            "usage: convert SOURCE DESTINATION [--to FORMAT] [--dtype f32|f16|bf16] [--max-shard-bytes N]"
+                .into(),
+        );
     };
     let flag = |name: &str| {
         flags

@@ -10,7 +10,7 @@ use crate::tensor::{DType, Entry, TensorInfo};
 use crate::write::burnpack::write_burnpack;
 use crate::write::folder::{write_timm_config, write_transformers_configs};
 use crate::write::npz::write_npz;
-use crate::write::onnx::write_onnx;
+use crate::write::onnx::write_onnx_within;
 use crate::write::pytorch::write_pytorch;
 use crate::write::safetensors::{MAX_SHARD_BYTES, write_safetensors, write_safetensors_shards};
 use bit_config::{BitConfig, ImageProcessorConfig};
@@ -96,7 +96,8 @@ pub struct ConvertOptions<'a> {
     pub config: Option<BitConfig>,
     /// The image processor, instead of [`BitTensors::processor`].
     pub processor: Option<ImageProcessorConfig>,
-    /// Limit of one safetensors file of a transformers folder; `None` means [`MAX_SHARD_BYTES`].
+    /// Most bytes of tensors in one file: above it a transformers folder has several and ONNX keeps them apart from
+    /// its graph. `None` means [`MAX_SHARD_BYTES`], and for ONNX what protobuf can hold.
     pub max_shard_bytes: Option<u64>,
     /// Called with bytes done and bytes in all after each tensor.
     pub progress: Option<&'a dyn Fn(u64, u64)>,
@@ -128,8 +129,11 @@ pub fn convert(
     options: &ConvertOptions<'_>,
 ) -> Result<Converted> {
     let tensors = source.to_transformers()?;
-    let config = options.config.clone().map_or_else(|| tensors.config(), Ok)?;
+    let mut config = options.config.clone().map_or_else(|| tensors.config(), Ok)?;
     tensors.check(&config)?;
+    if let Some(dtype) = options.dtype {
+        config.dtype = Some(dtype.torch_name().to_owned());
+    }
     let (processor, no_processor) = match options.processor.clone().map_or_else(|| tensors.processor(), Ok) {
         Ok(processor) => (Some(processor), None),
         Err(why) => (None, Some(why)),
@@ -143,17 +147,8 @@ pub fn convert(
         .extension()
         .and_then(|e| e.to_str())
         .is_some_and(|e| extensions.contains(&e));
-    let mut files = Vec::new();
-    if single {
-        write_file(
-            destination,
-            target,
-            entries,
-            &config,
-            options.dtype,
-            processor.as_ref(),
-        )?;
-        files.push(destination.to_path_buf());
+    let files = if single {
+        write_file(destination, target, entries, &config, options, processor.as_ref())?
     } else {
         fs::create_dir_all(destination).map_err(ConvertError::io(destination, "create"))?;
         // Refuses what timm cannot hold before gigabytes are written.
@@ -161,22 +156,16 @@ pub fn convert(
             Target::Timm => write_timm_config(destination, &config, processor.as_ref())?,
             _ => write_transformers_configs(destination, &config, processor.as_ref())?,
         };
-        if target == Target::Transformers {
+        let mut files = if target == Target::Transformers {
             let limit = options.max_shard_bytes.unwrap_or(MAX_SHARD_BYTES);
-            files = write_safetensors_shards(destination, entries, &pytorch_metadata(), limit)?;
+            write_safetensors_shards(destination, entries, &pytorch_metadata(), limit)?
         } else {
-            write_file(
-                &destination.join(file_name),
-                target,
-                entries,
-                &config,
-                options.dtype,
-                processor.as_ref(),
-            )?;
-            files.push(destination.join(file_name));
-        }
+            let path = destination.join(file_name);
+            write_file(&path, target, entries, &config, options, processor.as_ref())?
+        };
         files.extend(configs);
-    }
+        files
+    };
     Ok(Converted {
         files,
         config,
@@ -256,16 +245,27 @@ fn write_file(
     target: Target,
     entries: Vec<Entry<'_>>,
     config: &BitConfig,
-    dtype: Option<DType>,
+    options: &ConvertOptions<'_>,
     processor: Option<&ImageProcessorConfig>,
-) -> Result<()> {
+) -> Result<Vec<PathBuf>> {
     match target {
-        Target::Transformers | Target::Timm => write_safetensors(path, entries, &pytorch_metadata()),
-        Target::Pytorch => write_pytorch(path, entries),
-        Target::Google => write_npz(path, entries),
-        Target::Burnpack => write_burnpack(path, entries, &embedded(config, processor)),
-        Target::Onnx => write_onnx(path, entries, config, dtype, &embedded(config, processor)),
+        Target::Transformers | Target::Timm => write_safetensors(path, entries, &pytorch_metadata())?,
+        Target::Pytorch => write_pytorch(path, entries)?,
+        Target::Google => write_npz(path, entries)?,
+        Target::Burnpack => write_burnpack(path, entries, &embedded(config, processor))?,
+        Target::Onnx => {
+            let limit = options.max_shard_bytes.unwrap_or(u64::MAX);
+            return write_onnx_within(
+                path,
+                entries,
+                config,
+                options.dtype,
+                &embedded(config, processor),
+                limit,
+            );
+        }
     }
+    Ok(vec![path.to_path_buf()])
 }
 
 /// What transformers insists on finding in a safetensors file.

@@ -1,7 +1,22 @@
 //! Reads and writes every BiT checkpoint format: safetensors, PyTorch, Google's npz, timm, Burnpack.
 //!
 //! Knows tensors and names, not networks. Files are untrusted: nothing in them is executed, and what they claim is
-//! checked before it is allocated.
+//! checked before it is allocated. Reading is lazy, by position and from any thread; converting holds one tensor at a
+//! time.
+//!
+//! | format | read | written | tested with files of |
+//! |---|---|---|---|
+//! | safetensors, whole or sharded | yes | yes, byte for byte as Python does | transformers |
+//! | PyTorch, zip or legacy, nested or sharded | yes | zip | torch |
+//! | timm's names (file or folder) | yes | yes | timm |
+//! | Google's npz, stored or compressed, and JAX trees | yes | yes, uncompressed | numpy, read by timm |
+//! | big_transfer's PyTorch names | yes | no | torch |
+//! | the ResNet inside ViT-hybrid, DPT and MiDaS | yes, by its prefix | no | safetensors, torch, numpy |
+//! | Burnpack | yes | yes, byte for byte as Burn does | burn-pack |
+//! | ONNX, opset 17 | no | yes | read by ONNX Runtime |
+//!
+//! Files are read and not mapped: a mapped file that someone shortens kills the process, its pages count as memory of
+//! a conversion, and the bytes have to be copied into tensors either way.
 //!
 //! ```
 //! use bit_convert::{Checkpoint, DType, Entry, write_safetensors};

@@ -1,4 +1,7 @@
 //! What every fuzz target does with a file.
+//!
+//! `RUSTC_BOOTSTRAP=1 cargo fuzz run -O checkpoint corpus/checkpoint ../tests/fixtures -- -max_len=40000`, with
+//! `pytorch` and `npz` likewise; `fuzz_seeds.py` cuts their seeds out of the fixtures.
 
 use bit_convert::Checkpoint;
 use std::cell::RefCell;

@@ -17,7 +17,7 @@ use graph::{Graph, onnx_type};
 use proto::Message;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The operator set the graph is written in.
 pub const ONNX_OPSET: u64 = 17;
@@ -31,7 +31,7 @@ const MAX_INLINE_BYTES: u64 = 1_900_000_000;
 ///
 /// `entries` are transformers' parameters of `config`. Kernels are standardized in f64 on the way, so the graph holds
 /// plain convolutions. Tensors are stored as `dtype` (or as they are) and computed with in f32. `metadata` becomes
-/// `metadata_props`. More than 1.9 GB of tensors go to `FILE.data` beside the file.
+/// `metadata_props`. More than 1.9 GB of tensors go to `FILE.data` beside the file. Returns the files written.
 ///
 /// # Errors
 ///
@@ -42,7 +42,19 @@ pub fn write_onnx(
     config: &BitConfig,
     dtype: Option<DType>,
     metadata: &BTreeMap<String, String>,
-) -> Result<()> {
+) -> Result<Vec<PathBuf>> {
+    write_onnx_within(path, entries, config, dtype, metadata, MAX_INLINE_BYTES)
+}
+
+/// As [`write_onnx`], with tensors of more than `max_bytes` (and 1.9 GB at most) in a file of their own.
+pub(crate) fn write_onnx_within(
+    path: &Path,
+    entries: Vec<Entry<'_>>,
+    config: &BitConfig,
+    dtype: Option<DType>,
+    metadata: &BTreeMap<String, String>,
+    max_bytes: u64,
+) -> Result<Vec<PathBuf>> {
     let entries: Vec<_> = entries.into_iter().map(|entry| prepare(entry, dtype)).collect();
     let total: u64 = entries.iter().map(|entry| entry.info.byte_len() as u64).sum();
     let graph = network::build(config, entries.iter().map(|entry| &entry.info)).map_err(|reason| {
@@ -52,7 +64,7 @@ pub fn write_onnx(
             reason,
         }
     })?;
-    if total > MAX_INLINE_BYTES {
+    if total > max_bytes.min(MAX_INLINE_BYTES) {
         return write_external(path, entries, graph, metadata);
     }
     let headers: Vec<_> = entries.iter().map(|entry| inline_header(&entry.info)).collect();
@@ -78,7 +90,8 @@ pub fn write_onnx(
             writer.write_all(&entry.read(path)?).map_err(failed)?;
         }
         Ok(())
-    })
+    })?;
+    Ok(vec![path.to_path_buf()])
 }
 
 /// Folds the standardization into kernels and gives every tensor its shape and type in the graph.
@@ -154,7 +167,7 @@ fn write_external(
     entries: Vec<Entry<'_>>,
     mut graph: Graph,
     metadata: &BTreeMap<String, String>,
-) -> Result<()> {
+) -> Result<Vec<PathBuf>> {
     let name = path
         .file_name()
         .and_then(|name| name.to_str())
@@ -196,5 +209,6 @@ fn write_external(
                 .map_err(ConvertError::io(path, "write"))?;
         }
         Ok(())
-    })
+    })?;
+    Ok(vec![path.to_path_buf(), data_path])
 }
