@@ -170,7 +170,8 @@ fn half_precision_halves_every_tensor_and_keeps_names() {
                 dtype: Some(dtype),
                 ..options("preactivation")
             };
-            convert(&source, &path, target, &options).unwrap();
+            let converted = convert(&source, &path, target, &options).unwrap();
+            assert_eq!(converted.config.dtype.as_deref(), Some(dtype.torch_name()));
             let opened = Checkpoint::open(&path).unwrap();
             assert!(
                 opened.tensors().iter().all(|info| info.dtype == dtype),
