@@ -77,14 +77,14 @@ impl Array {
             values,
         };
         if convert_rgb {
-            array.to_rgb(kind)
+            array.into_rgb(kind)
         } else {
             Ok(array)
         }
     }
 
     /// One channel repeats, four are composited on white, in the arithmetic of numpy or torch.
-    fn to_rgb(self, kind: ProcessorKind) -> Result<Self, ImageError> {
+    fn into_rgb(self, kind: ProcessorKind) -> Result<Self, ImageError> {
         let values = match (self.channels, self.values) {
             (1, Values::U8(values)) => Values::U8(values.iter().flat_map(|&value| [value; 3]).collect()),
             (1, Values::F32(values)) => Values::F32(values.iter().flat_map(|&value| [value; 3]).collect()),

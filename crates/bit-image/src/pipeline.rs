@@ -99,7 +99,7 @@ impl Pipeline<'_> {
         }
     }
 
-    /// torch broadcasts one float channel over several means.
+    /// torch broadcasts one float channel over several means (not over several standard deviations).
     fn broadcast(&self, array: Array) -> Array {
         let count = |values: &PerChannel| {
             if let PerChannel::Each(values) = values {
@@ -109,7 +109,7 @@ impl Pipeline<'_> {
             }
         };
         let stats = self.settings.normalize.as_ref();
-        let channels = stats.map_or(1, |(mean, std)| count(mean).max(count(std)));
+        let channels = stats.map_or(1, |(mean, _)| count(mean));
         match array.values {
             Values::F32(values) if self.kind == ProcessorKind::Torchvision && array.channels == 1 => {
                 let repeated = values
@@ -150,9 +150,9 @@ impl Pipeline<'_> {
         scratch: &mut Scratch,
     ) -> Result<(Values, bool), ImageError> {
         let filter = match &self.settings.resize {
-            Some((_, resample)) => self.kernel(*resample)?,
-            // Without a resize every kernel is a crop.
-            None => Kernel::PillowNearest,
+            Some((_, resample)) if !resize.is_copy() => self.kernel(*resample)?,
+            // Without a change of size every kernel is a crop.
+            _ => Kernel::PillowNearest,
         };
         let float = match (self.kind, &array.values) {
             (_, Values::U8(_)) => false,
