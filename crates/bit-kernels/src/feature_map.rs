@@ -36,6 +36,16 @@ impl FeatureMap {
         Self::Tensor(tensor)
     }
 
+    /// Runs `layers` on this map. Layers of this crate's own kernels are short, so the threads that share them are
+    /// kept awake from the first to the last.
+    pub fn through<T: Send>(self, layers: impl FnOnce(Self) -> T + Send) -> T {
+        match self {
+            Self::Tensor(_) => layers(self),
+            #[cfg(feature = "flex")]
+            Self::Fast(_) => crate::cpu::keep_awake(|| layers(self)),
+        }
+    }
+
     /// `[batch, channels, height, width]`.
     pub fn dims(&self) -> [usize; 4] {
         match self {

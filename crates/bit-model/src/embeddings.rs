@@ -1,9 +1,9 @@
 //! The stem.
 
-use bit_config::{Activation, BitConfig, GlobalPadding, LayerType};
+use bit_config::{BitConfig, GlobalPadding, LayerType};
 use bit_kernels::{FeatureMap, Pad, max_pool, pad_zeros};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 use crate::conv::{ConvSpec, WeightStandardizedConv2d};
 use crate::error::ModelError;
@@ -25,8 +25,6 @@ pub struct BitEmbeddings {
     /// Zeros around the convolution's output; none with SAME padding.
     pad: usize,
     num_channels: usize,
-    /// Whether every norm of the network is followed by ReLU or nothing, which the fast kernels can do.
-    only_relu: bool,
 }
 
 impl BitEmbeddings {
@@ -50,7 +48,6 @@ impl BitEmbeddings {
             },
             pad: usize::from(config.global_padding != Some(GlobalPadding::Same)),
             num_channels: config.num_channels,
-            only_relu: config.hidden_act == Activation::Relu,
         }
     }
 
@@ -65,7 +62,7 @@ impl BitEmbeddings {
     ///
     /// When the number of channels is not the configuration's, the batch is empty, or the picture is too
     /// small for the pooling that follows the convolution.
-    pub fn forward(&self, pixel_values: Tensor<4>) -> Result<FeatureMap, ModelError> {
+    pub fn forward(&self, pixel_values: FeatureMap) -> Result<FeatureMap, ModelError> {
         let [batch, channels, height, width] = pixel_values.dims();
         if channels != self.num_channels {
             return Err(ModelError::Channels {
@@ -78,11 +75,7 @@ impl BitEmbeddings {
                 shape: [batch, channels, height, width],
             });
         }
-        let pixels = match self.only_relu {
-            true => FeatureMap::fastest(pixel_values),
-            false => FeatureMap::Tensor(pixel_values),
-        };
-        let embedding = self.convolution.forward(pixels);
+        let embedding = self.convolution.forward(pixel_values);
         let border = [(self.pad, self.pad); 2];
         // The zeros take part in the norm and in the maximum, unlike padding inside the pooling would.
         let pooled = match &self.norm {

@@ -1,6 +1,6 @@
 //! The network without a head.
 
-use bit_config::{BitConfig, LayerType};
+use bit_config::{Activation, BitConfig, LayerType};
 use bit_kernels::{FeatureMap, global_average_pool};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -31,6 +31,8 @@ pub struct BitModel {
     encoder: BitEncoder,
     /// Present in the pre-activation variant only, whose blocks end without a norm.
     norm: Option<BitGroupNormActivation>,
+    /// Whether every norm is followed by ReLU or nothing, which is what the fast kernels can do.
+    only_relu: bool,
 }
 
 impl BitModel {
@@ -46,6 +48,7 @@ impl BitModel {
             encoder: BitEncoder::new(config, device),
             norm: (config.layer_type == LayerType::Preactivation)
                 .then(|| BitGroupNormActivation::new(config, config.out_channels(), device)),
+            only_relu: config.hidden_act == Activation::Relu,
         })
     }
 
@@ -106,13 +109,19 @@ impl BitModel {
     fn encode(
         &self,
         pixel_values: Tensor<4>,
-        keep: impl FnMut(&FeatureMap),
+        keep: impl FnMut(&FeatureMap) + Send,
     ) -> Result<FeatureMap, ModelError> {
-        let embedding = self.embedder.forward(pixel_values)?;
-        let encoded = self.encoder.forward(embedding, keep);
-        Ok(match &self.norm {
-            Some(norm) => norm.forward(encoded),
-            None => encoded,
+        let pixels = match self.only_relu {
+            true => FeatureMap::fastest(pixel_values),
+            false => FeatureMap::Tensor(pixel_values),
+        };
+        pixels.through(|pixels| {
+            let embedding = self.embedder.forward(pixels)?;
+            let encoded = self.encoder.forward(embedding, keep);
+            Ok(match &self.norm {
+                Some(norm) => norm.forward(encoded),
+                None => encoded,
+            })
         })
     }
 }

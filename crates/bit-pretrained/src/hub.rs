@@ -83,9 +83,17 @@ mod tests {
     #[test]
     fn what_is_absent_is_named_with_the_folder_and_the_way_to_get_it() {
         let cache = python_cache();
-        let message = find_in(cache.path(), "google/bit-50", "v2").unwrap_err().to_string();
-        assert!(message.starts_with("google/bit-50@v2 is not in the Hub cache: looked in "), "{message}");
-        assert!(message.ends_with("get it with `hf download google/bit-50 --revision v2`"), "{message}");
+        let message = find_in(cache.path(), "google/bit-50", "v2")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.starts_with("google/bit-50@v2 is not in the Hub cache: looked in "),
+            "{message}"
+        );
+        assert!(
+            message.ends_with("get it with `hf download google/bit-50 --revision v2`"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -94,7 +102,10 @@ mod tests {
         std::fs::create_dir_all(cache.path().join("secret")).unwrap();
         std::fs::write(cache.path().join("escape"), "../../secret").unwrap();
         for revision in ["..", "../../secret", "../../escape", "refs/../../../escape", ""] {
-            assert!(find_in(cache.path(), "google/bit-50", revision).is_err(), "{revision}");
+            assert!(
+                find_in(cache.path(), "google/bit-50", revision).is_err(),
+                "{revision}"
+            );
         }
     }
 }
