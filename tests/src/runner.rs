@@ -17,6 +17,7 @@ pub fn device(name: &str) -> Result<Device> {
         #[cfg(feature = "flex")]
         "cpu" | "flex" => Ok(Device::flex()),
         #[cfg(feature = "ndarray")]
+        #[allow(deprecated)] // by Burn; users ask for it
         "ndarray" => Ok(Device::ndarray()),
         #[cfg(feature = "wgpu")]
         "wgpu" => Ok(Device::wgpu(Default::default())),

@@ -12,6 +12,9 @@ use crate::process;
 /// words stand in README.md and `.ci/run`.
 pub const TEST_FEATURES: &str = "ndarray,vulkan";
 
+/// The packages with programs for tasks.
+const PACKAGES: [&str; 5] = ["bit-cli", "bit-convert", "bit-image", "bit-kernels", "bit-tests"];
+
 /// The workspace's folder.
 pub fn root() -> &'static Path {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -29,7 +32,6 @@ pub fn cargo() -> Command {
 
 /// A program of this workspace.
 pub struct Program {
-    package: &'static str,
     /// `--bin` or `--example`.
     kind: &'static str,
     name: &'static str,
@@ -39,30 +41,30 @@ pub struct Program {
 
 impl Program {
     /// The command line.
-    pub const BIT: Self = Self::binary("bit-cli", "bit");
+    pub const BIT: Self = Self::binary("bit");
     /// Stored pixels to stored outputs.
-    pub const RUN_MODEL: Self = Self::binary("bit-tests", "run-model");
+    pub const RUN_MODEL: Self = Self::binary("run-model");
     /// A contender of the benchmark.
-    pub const BENCH_MODEL: Self = Self::binary("bit-tests", "bench-model");
+    pub const BENCH_MODEL: Self = Self::binary("bench-model");
     /// A list of image processor cases to their pixels.
-    pub const PROCESS_CASES: Self = Self::example("bit-image", "process_cases");
+    pub const PROCESS_CASES: Self = Self::example("process_cases");
     /// Pictures to pixels, timed by the one who asks.
-    pub const PREPROCESS_LOOP: Self = Self::example("bit-image", "preprocess_loop");
+    pub const PREPROCESS_LOOP: Self = Self::example("preprocess_loop");
+    /// The kernels alone, layer by layer.
+    pub const FORWARD: Self = Self::example("forward");
     /// Checkpoints through every writer.
-    pub const CONVERT: Self = Self::example("bit-convert", "convert");
+    pub const CONVERT: Self = Self::example("convert");
 
-    const fn binary(package: &'static str, name: &'static str) -> Self {
+    const fn binary(name: &'static str) -> Self {
         Self {
-            package,
             kind: "--bin",
             name,
             folder: "",
         }
     }
 
-    const fn example(package: &'static str, name: &'static str) -> Self {
+    const fn example(name: &'static str) -> Self {
         Self {
-            package,
             kind: "--example",
             name,
             folder: "examples",
@@ -72,15 +74,12 @@ impl Program {
     /// Builds it in release mode, with what `device` needs, and returns where it is.
     pub fn build(&self, device: &str) -> Result<PathBuf> {
         let mut build = cargo();
-        build.args([
-            "build",
-            "--quiet",
-            "--release",
-            "--package",
-            self.package,
-            self.kind,
-            self.name,
-        ]);
+        build.args(["build", "--quiet", "--release"]);
+        // Always the same packages: features are unified over those named, and Burn built once for each union.
+        for package in PACKAGES {
+            build.args(["--package", package]);
+        }
+        build.args([self.kind, self.name]);
         if let Some(feature) = feature_of(device) {
             build.args(["--features", feature]);
         }

@@ -24,6 +24,8 @@ pub struct StandardizedConv<'a> {
 
 /// What becomes of a convolution's output.
 #[derive(Debug, Clone)]
+// It lives for one call, where a box would only cost an allocation.
+#[allow(clippy::large_enum_variant)]
 pub enum Then {
     /// A norm reads it.
     Norm,
