@@ -1,4 +1,5 @@
 //! Shared helpers of the cross-crate tests.
 
 pub mod fixtures;
+pub mod noise;
 pub mod runner;

@@ -4,8 +4,9 @@
 use bit_config::{BitConfig, LayerType};
 use bit_model::{BitForImageClassification, cast_parameters};
 use bit_tests::fixtures::relative_difference;
+use bit_tests::noise::{noise, with_noise};
 use burn::module::Module;
-use burn::tensor::{DType, Device, Distribution, FloatDType, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Tensor};
 
 fn config(layer_type: LayerType) -> BitConfig {
     let small = BitConfig {
@@ -22,10 +23,12 @@ fn config(layer_type: LayerType) -> BitConfig {
     .with_num_labels(5)
 }
 
-fn pictures(size: [usize; 2]) -> Tensor<4> {
-    let device = Device::flex();
-    device.seed(9);
-    Tensor::random([2, 3, size[0], size[1]], Distribution::Normal(0.0, 1.0), &device)
+fn pictures([height, width]: [usize; 2]) -> Tensor<4> {
+    Tensor::from_data(noise(&[2, 3, height, width], 9), &Device::flex())
+}
+
+fn model(layer_type: LayerType, device: &Device) -> BitForImageClassification {
+    with_noise(BitForImageClassification::new(&config(layer_type), device).unwrap())
 }
 
 #[test]
@@ -36,7 +39,7 @@ fn sixteen_bit_models_agree_with_f32_to_their_precision() {
             device.supports_dtype(dtype),
             "the flex device computes in {dtype:?}"
         );
-        let model = BitForImageClassification::new(&config(LayerType::Preactivation), &device).unwrap();
+        let model = model(LayerType::Preactivation, &device);
         let x = pictures([33, 47]);
         let expected = model.forward(x.clone()).unwrap().logits.into_data();
         let narrow = cast_parameters(model, dtype);
@@ -52,7 +55,7 @@ fn sixteen_bit_models_agree_with_f32_to_their_precision() {
 fn the_fast_kernels_agree_with_the_portable_composition_over_sizes_and_layer_types() {
     let device = Device::flex().autodiff();
     for layer_type in [LayerType::Preactivation, LayerType::Bottleneck] {
-        let trained = BitForImageClassification::new(&config(layer_type), &device).unwrap();
+        let trained = model(layer_type, &device);
         let model = trained.valid();
         for size in [[1, 1], [7, 5], [32, 32], [33, 47], [64, 65]] {
             let x = pictures(size);
@@ -72,15 +75,11 @@ fn the_fast_kernels_agree_with_the_portable_composition_over_sizes_and_layer_typ
 #[test]
 fn a_model_in_validation_does_not_keep_kernels_of_older_weights() {
     let device = Device::flex();
-    let model = BitForImageClassification::new(&config(LayerType::Preactivation), &device).unwrap();
+    let model = model(LayerType::Preactivation, &device);
     let x = pictures([32, 32]);
     let before = model.forward(x.clone()).unwrap().logits.into_data();
     let rescaled = bit_model::load_parameters(model, DType::F32, |name, shape| {
-        let values = (0..shape.iter().product::<usize>())
-            .map(|i| (i as f32 * 0.7).sin())
-            .collect::<Vec<_>>();
-        name.ends_with("conv2.weight")
-            .then(|| burn::tensor::TensorData::new(values, shape.to_vec()))
+        name.ends_with("conv2.weight").then(|| noise(shape, 99))
     });
     let after = rescaled.forward(x).unwrap().logits.into_data();
     assert!(relative_difference(&after, &before) > 1e-2);

@@ -4,6 +4,7 @@
 use bit_config::{BitConfig, LayerType};
 use bit_model::{BitBackbone, BitForImageClassification, BitModel, named_parameters};
 use bit_pretrained::{Head, LoadOptions, Pretrained, PretrainedError, save_pretrained};
+use bit_tests::noise::noise;
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// The configuration of transformers' `BitModelTester`.
@@ -21,10 +22,7 @@ fn tester(layer_type: LayerType) -> BitConfig {
 
 /// The same pixels at every call; a device's seed is shared with the tests that run beside this one.
 fn pictures(batch: usize) -> Tensor<4> {
-    let values = (0..batch * 3 * 32 * 32)
-        .map(|i| (i as f32 * 0.37).sin())
-        .collect::<Vec<_>>();
-    Tensor::from_data(TensorData::new(values, [batch, 3, 32, 32]), &Device::flex())
+    Tensor::from_data(noise(&[batch, 3, 32, 32], 7), &Device::flex())
 }
 
 const LAYER_TYPES: [LayerType; 2] = [LayerType::Preactivation, LayerType::Bottleneck];
