@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use bit_convert::{Checkpoint, DType, Entry, write_safetensors};
+#[cfg(feature = "wgpu")]
+use burn::tensor::wgpu::WgpuBackend;
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// The device that `--device` names: `cpu`, `ndarray`, `wgpu`, `vulkan`, `metal` or `cuda`.
@@ -20,15 +22,22 @@ pub fn device(name: &str) -> Result<Device> {
         #[allow(deprecated)] // by Burn; users ask for it
         "ndarray" => Ok(Device::ndarray()),
         #[cfg(feature = "wgpu")]
-        "wgpu" => Ok(Device::wgpu(Default::default())),
+        "wgpu" => graphics(WgpuBackend::Vulkan),
         #[cfg(feature = "vulkan")]
-        "vulkan" => Ok(Device::vulkan(Default::default())),
+        "vulkan" => graphics(WgpuBackend::Vulkan),
         #[cfg(feature = "metal")]
-        "metal" => Ok(Device::metal(Default::default())),
+        "metal" => graphics(WgpuBackend::Metal),
         #[cfg(feature = "cuda")]
         "cuda" => Ok(Device::cuda(0)),
         _ => bail!("no device `{name}` is compiled in: add the feature of its name to bit-tests"),
     }
+}
+
+/// With the API pinned: without its driver there is an error, and not another API.
+#[cfg(feature = "wgpu")]
+fn graphics(api: WgpuBackend) -> Result<Device> {
+    let device = Device::wgpu_options().graphics_api(api).init();
+    device.with_context(|| format!("no device of {api:?} can be used here"))
 }
 
 /// A model's folder, its input, and the device: `FOLDER INPUTS.safetensors [OUTPUTS.safetensors] [--device D]`.

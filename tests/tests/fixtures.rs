@@ -7,7 +7,7 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use std::collections::HashMap;
 
 const FLEX_BAR: f64 = 1e-4;
-#[cfg(any(feature = "ndarray", feature = "vulkan"))]
+#[cfg(any(feature = "ndarray", feature = "wgpu"))]
 const OTHER_BAR: f64 = 1e-3;
 const GRADIENT_BAR: f64 = 1e-3;
 
@@ -27,10 +27,10 @@ fn every_case_agrees_with_transformers_on_ndarray() {
     assert_within(OTHER_BAR, all(&Device::ndarray()));
 }
 
-#[cfg(feature = "vulkan")]
+#[cfg(feature = "wgpu")]
 #[test]
-fn every_case_agrees_with_transformers_on_vulkan() {
-    assert_within(OTHER_BAR, all(&bit_tests::runner::device("vulkan").unwrap()));
+fn every_case_agrees_with_transformers_on_wgpu() {
+    assert_within(OTHER_BAR, all(&bit_tests::runner::device("wgpu").unwrap()));
 }
 
 fn loss_cases() -> impl Iterator<Item = Case> {

@@ -10,7 +10,7 @@ use crate::process;
 
 /// Features with which every backend that runs without special hardware is compiled into the tests. The same
 /// words stand in README.md and `.ci/run`.
-pub const TEST_FEATURES: &str = "ndarray,vulkan";
+pub const TEST_FEATURES: &str = "ndarray,wgpu";
 
 /// The packages with programs for tasks.
 const PACKAGES: [&str; 5] = ["bit-cli", "bit-convert", "bit-image", "bit-kernels", "bit-tests"];

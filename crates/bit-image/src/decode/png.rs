@@ -13,8 +13,10 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, mut pixels: Vec<u8>) -> Resu
     let error = |error| ImageError::decode("PNG", error);
     let mut decoder = Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(Transformations::IDENTITY);
+    // The size is the header's: it is checked although nothing may follow.
+    let header = decoder.read_header_info().map_err(error)?;
+    let (width, height) = limits.check(header.width.into(), header.height.into())?;
     let mut reader = decoder.read_info().map_err(error)?;
-    let (width, height) = limits.check(reader.info().width.into(), reader.info().height.into())?;
     let size = reader
         .output_buffer_size()
         .ok_or_else(|| ImageError::decode("PNG", "the picture does not fit the memory"))?;
