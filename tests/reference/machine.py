@@ -41,11 +41,12 @@ def peak_rate(size: int = 2048, repeats: int = 10) -> float:
     return 2 * size**3 / min(times) / 1e9
 
 
-def describe(best: float, rounds: int) -> str:
+def describe(best: float, rounds: int, passes: int) -> str:
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     return (
         f"{processor()}, {os.environ['BIT_BURN_THREADS']} threads; {versions}. Every contender is a process; they"
-        f" take turns, {rounds} times each, after a pass that warms the caches. `torch-folded` is transformers with"
-        f" standardized weights folded and channels last. The peak is a matrix product of 2048x2048 in PyTorch:"
-        f" {best:.0f} GFLOP/s.\n"
+        f" take turns, {rounds} times each: a pass that warms the caches, then {passes} that count. `torch-folded` is"
+        f" transformers with standardized weights folded and channels last. The peak is a matrix product of 2048x2048"
+        f" in PyTorch: {best:.0f} GFLOP/s. GFLOP are those of the plain algorithm, of which Winograd's convolutions do"
+        f" less: a share can pass 100%.\n"
     )
