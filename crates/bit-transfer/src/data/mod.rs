@@ -2,25 +2,32 @@
 //!
 //! | file | what is in it |
 //! |---|---|
+//! | `set.rs` | pictures with their labels |
 //! | `open.rs` | which kind of data lies at a path, and its division into training, validation and test data |
 //! | `folder.rs`, `table.rs`, `parquet.rs`, `cifar.rs` | a reader a kind |
+//! | `part.rs` | what a reader hands over, and how it becomes data sets with common classes |
 //! | `source.rs` | where one picture's pixels are |
 //! | `sample.rs` | few-shot samples and stratified splits |
 //! | `random.rs` | random numbers as a pure function of seed, purpose and step |
 //! | `transform.rs` | from a picture to its place in a batch, with and without augmentation |
 //! | `loader.rs` | batches, prepared in the background |
 
+mod cifar;
+mod folder;
 mod loader;
 mod open;
+mod parquet;
+mod part;
 mod random;
 mod sample;
 mod set;
 mod source;
+mod table;
 mod transform;
 
 pub use loader::{Batch, EvalLoader, LoaderOptions, Skipped, Targets, TrainLoader};
 pub use open::{OpenOptions, Splits, open};
 pub use random::Random;
 pub use set::{DataSet, Example, LabelTask};
-pub use source::ImageSource;
+pub use source::{ImageRow, ImageSource};
 pub use transform::{TrainTransform, recipe_processor};

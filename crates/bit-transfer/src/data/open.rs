@@ -1,9 +1,17 @@
 //! Which kind of data lies at a path, and its division into training, validation and test data.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
 
+use super::part::{Part, Split, assemble};
+use super::source::Store;
+use super::{cifar, folder, parquet, table};
 use crate::TransferError;
 use crate::data::{DataSet, LabelTask};
+
+/// How deep parquet files may lie, as in `default/train/0000.parquet`.
+const PARQUET_DEPTH: usize = 3;
 
 /// How to read data that leaves a choice.
 #[derive(Clone, Debug)]
@@ -47,12 +55,98 @@ pub struct Splits {
 /// Opens labelled pictures: a folder with a subfolder a class, parquet files in Hugging Face's layout, a CSV or
 /// JSONL file of paths and labels, or CIFAR's binary files.
 ///
+/// In a folder these are looked for from the most to the least specific: CIFAR's files by their names; parquet files;
+/// tables that are called `metadata`, `labels` or like a part of the data (`train.csv`), in the folder or in the
+/// folders of the parts; subfolders. Training data may lack classes, or have just one: see
+/// [`DataSet::check_trainable`].
+///
 /// # Errors
 /// [`TransferError`] that names the file, what was found there and what would be right.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Splits, TransferError> {
-    let _ = options;
-    Err(TransferError::NoImages {
-        place: path.display().to_string(),
-        expected: "images".into(),
-    })
+    let metadata = std::fs::metadata(path).map_err(TransferError::io(path, "open the data"))?;
+    let parts = match metadata.is_dir() {
+        true => read_folder(path, options),
+        false => read_file(path, options),
+    }?;
+    let splits = assemble(parts, options)?;
+    if splits.train.is_empty() {
+        return Err(TransferError::NoImages {
+            place: path.display().to_string(),
+            expected: match splits.test.is_some() || splits.validation.is_some() {
+                true => "some images for training beside those for validation and test".into(),
+                false => "some labelled images".into(),
+            },
+        });
+    }
+    Ok(splits)
+}
+
+fn read_file(path: &Path, options: &OpenOptions) -> Result<Vec<Part>, TransferError> {
+    if is_parquet(path)? {
+        let mut store = Store::new(options.memory);
+        return Ok(vec![parquet::read(path, Split::Train, options, &mut store)?]);
+    }
+    match () {
+        () if folder::has_ending(path, &table::ENDINGS) => table::read(path, Split::Train, options),
+        () if folder::has_ending(path, &["bin"]) => Ok(vec![cifar::read(path)?]),
+        () => Err(TransferError::Layout {
+            path: path.into(),
+            found: "a file of unknown kind".into(),
+            expected: "a folder, or a .parquet, .csv, .tsv, .jsonl or CIFAR .bin file".into(),
+        }),
+    }
+}
+
+/// By the first bytes, or else by the name.
+fn is_parquet(path: &Path) -> Result<bool, TransferError> {
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(TransferError::io(path, "open"))?;
+    file.take(4).read_to_end(&mut start).map_err(TransferError::io(path, "read"))?;
+    Ok(start == b"PAR1" || folder::has_ending(path, &["parquet"]))
+}
+
+fn read_folder(path: &Path, options: &OpenOptions) -> Result<Vec<Part>, TransferError> {
+    let cifar = cifar::find(path)?;
+    if !cifar.is_empty() {
+        return cifar.iter().map(|file| cifar::read(file)).collect();
+    }
+    let parquet = folder::files(path, PARQUET_DEPTH, &["parquet"])?;
+    if !parquet.is_empty() {
+        let mut store = Store::new(options.memory);
+        let read = |file: &PathBuf| parquet::read(file, split_of(path, file), options, &mut store);
+        return parquet.iter().map(read).collect();
+    }
+    let tables = tables(path)?;
+    if !tables.is_empty() {
+        let read = |(split, file): &(Split, PathBuf)| table::read(file, *split, options);
+        let parts: Result<Vec<_>, _> = tables.iter().map(read).collect();
+        return Ok(parts?.into_iter().flatten().collect());
+    }
+    folder::read(path)
+}
+
+/// What the names of a file and of the folders down to it say, the file first.
+fn split_of(folder: &Path, file: &Path) -> Split {
+    let below = file.strip_prefix(folder).unwrap_or(file);
+    let mut names = below.components().rev().filter_map(|component| match component {
+        Component::Normal(name) => name.to_str(),
+        _ => None,
+    });
+    names.find_map(Split::in_name).unwrap_or(Split::Train)
+}
+
+/// Tables whose names say what they are for, in the folder or else in those of its parts.
+fn tables(path: &Path) -> Result<Vec<(Split, PathBuf)>, TransferError> {
+    let named = |file: &PathBuf| {
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        ["metadata", "labels"].contains(&stem) || Split::in_name(stem).is_some()
+    };
+    let mut files = folder::files(path, 1, &table::ENDINGS)?;
+    if !files.iter().any(named) {
+        for (_, part) in folder::splits(path)? {
+            files.extend(folder::files(&part, 1, &table::ENDINGS)?);
+        }
+    }
+    files.retain(named);
+    Ok(files.into_iter().map(|file| (split_of(path, &file), file)).collect())
 }
