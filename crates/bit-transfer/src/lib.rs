@@ -3,6 +3,7 @@
 //! [`data`] reads labelled pictures and turns them into batches, [`metrics`] turns scores into numbers that can be
 //! compared.
 
+mod atomic;
 pub mod data;
 mod error;
 pub mod metrics;

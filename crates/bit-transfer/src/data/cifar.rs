@@ -60,7 +60,9 @@ impl Kind {
         if !path.exists() {
             return Ok((0..self.classes).map(|class| class.to_string()).collect());
         }
-        let length = fs::metadata(&path).map_err(TransferError::io(&path, "read"))?.len();
+        let length = fs::metadata(&path)
+            .map_err(TransferError::io(&path, "read"))?
+            .len();
         let text = match length {
             0..1_000_000 => fs::read_to_string(&path).map_err(TransferError::io(&path, "read"))?,
             _ => String::new(),
@@ -71,7 +73,10 @@ impl Kind {
             return Err(TransferError::Layout {
                 path,
                 found: format!("{} names", names.len()),
-                expected: format!("the names of {}'s {} classes, one a line", self.name, self.classes),
+                expected: format!(
+                    "the names of {}'s {} classes, one a line",
+                    self.name, self.classes
+                ),
             });
         }
         check_names(&names, &path.display().to_string())?;
@@ -111,7 +116,10 @@ pub(super) fn read(path: &Path) -> Result<Part, TransferError> {
     if length > MAX_BYTES || length == 0 || length % record as u64 != 0 {
         return Err(wrong(
             format!("{length} bytes"),
-            format!("records of {record} bytes, as in {}'s files, and at most {MAX_BYTES} bytes", kind.name),
+            format!(
+                "records of {record} bytes, as in {}'s files, and at most {MAX_BYTES} bytes",
+                kind.name
+            ),
         ));
     }
     let classes = kind.class_names(path.parent().unwrap_or(Path::new("")))?;
@@ -119,19 +127,25 @@ pub(super) fn read(path: &Path) -> Result<Part, TransferError> {
     let file: Arc<Path> = path.into();
     let row = |(index, bytes): (usize, &[u8])| {
         let (line, label) = (index as u64 + 1, bytes[kind.labels - 1]);
-        let class = classes.get(usize::from(label)).ok_or_else(|| TransferError::Field {
-            place: format!("{}, row {line}", path.display()),
-            field: "the label".into(),
-            found: label.to_string(),
-            expected: format!("0 to {}", kind.classes - 1),
-        })?;
+        let class = classes
+            .get(usize::from(label))
+            .ok_or_else(|| TransferError::Field {
+                place: format!("{}, row {line}", path.display()),
+                field: "the label".into(),
+                found: label.to_string(),
+                expected: format!("0 to {}", kind.classes - 1),
+            })?;
         Ok(Row {
             image: ImageSource::cifar(&file, line, &content, index * record + kind.labels),
             labels: vec![class.clone()],
             line,
         })
     };
-    let rows = content.chunks_exact(record).enumerate().map(row).collect::<Result<_, _>>()?;
+    let rows = content
+        .chunks_exact(record)
+        .enumerate()
+        .map(row)
+        .collect::<Result<_, _>>()?;
     Ok(Part {
         split,
         place: path.into(),

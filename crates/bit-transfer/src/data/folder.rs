@@ -29,7 +29,11 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Part>, TransferError> {
         parts.push(class_folders(split, &folder)?);
     }
     // A class may be missing from a part, so that no part knows all of them.
-    let classes: BTreeSet<String> = parts.iter().filter_map(|part| part.classes.clone()).flatten().collect();
+    let classes: BTreeSet<String> = parts
+        .iter()
+        .filter_map(|part| part.classes.clone())
+        .flatten()
+        .collect();
     for part in &mut parts {
         part.classes = Some(classes.iter().cloned().collect());
     }
@@ -45,39 +49,48 @@ pub(super) fn splits(folder: &Path) -> Result<Vec<(Split, PathBuf)>, TransferErr
         return twice(&splits).map_or(Ok(splits), Err);
     }
     let train = splits.iter().find(|(split, _)| *split == Split::Train);
-    if let (Some((_, train)), Some((other, _))) = (train, folders.iter().find(|(name, _)| Split::of_word(name).is_none()))
-        && !subfolders(train)?.is_empty()
+    if let (Some((_, train)), Some((other, _))) = (
+        train,
+        folders.iter().find(|(name, _)| Split::of_word(name).is_none()),
+    ) && !subfolders(train)?.is_empty()
     {
         return Err(TransferError::Layout {
             path: folder.into(),
-            found: format!("the folder {other:?} beside {:?}, which has subfolders", train.file_name().unwrap_or_default()),
-            expected: "either only train, validation and test, or a subfolder with images for each class".into(),
+            found: format!(
+                "the folder {other:?} beside {:?}, which has subfolders",
+                train.file_name().unwrap_or_default()
+            ),
+            expected: "either only train, validation and test, or a subfolder with images for each class"
+                .into(),
         });
     }
     Ok(vec![(Split::Train, folder.into())])
 }
 
 fn twice(splits: &[(Split, PathBuf)]) -> Option<TransferError> {
-    let first = |(index, (split, _)): &(usize, &(Split, PathBuf))| splits[..*index].iter().position(|(other, _)| other == split);
-    let (second, first) = splits
-        .iter()
-        .enumerate()
-        .find_map(|entry| Some((entry.1, &splits[first(&entry)?])))?;
+    let (second, first) = (0..).zip(splits).find_map(|(index, second)| {
+        let first = splits[..index].iter().find(|first| first.0 == second.0)?;
+        Some((second, first))
+    })?;
     Some(TransferError::Duplicate {
         place: second.1.display().to_string(),
-        what: format!("the {:?} part of the data", second.0),
+        what: format!("a folder of {} data", second.0.name()),
         first: first.1.display().to_string(),
     })
 }
 
 /// Names and paths of the folders in this one, hidden ones left out, in the order of their names.
-fn subfolders(folder: &Path) -> Result<Vec<(String, PathBuf)>, TransferError> {
+pub(super) fn subfolders(folder: &Path) -> Result<Vec<(String, PathBuf)>, TransferError> {
     let mut folders = Vec::new();
     for entry in fs::read_dir(folder).map_err(TransferError::io(folder, "list the folder"))? {
         let entry = entry.map_err(TransferError::io(folder, "list the folder"))?;
         let path = entry.path();
         let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if hidden || !fs::metadata(&path).map_err(TransferError::io(&path, "follow"))?.is_dir() {
+        if hidden
+            || !fs::metadata(&path)
+                .map_err(TransferError::io(&path, "follow"))?
+                .is_dir()
+        {
             continue;
         }
         match entry.file_name().into_string() {
@@ -138,7 +151,8 @@ pub(super) fn files(folder: &Path, depth: usize, endings: &[&str]) -> Result<Vec
         .max_depth(depth)
         .follow_links(true)
         .sort_by_file_name();
-    let hidden = |entry: &DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
+    let hidden =
+        |entry: &DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
     let mut found = Vec::new();
     for (count, entry) in walk.into_iter().filter_entry(|entry| !hidden(entry)).enumerate() {
         let entry = entry.map_err(|error| broken(folder, error))?;

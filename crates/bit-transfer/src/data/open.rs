@@ -10,8 +10,9 @@ use super::{cifar, folder, parquet, table};
 use crate::TransferError;
 use crate::data::{DataSet, LabelTask};
 
-/// How deep parquet files may lie, as in `default/train/0000.parquet`.
-const PARQUET_DEPTH: usize = 3;
+/// Folders in which parquet files may lie beside those of the parts: `data/train-0.parquet`,
+/// `default/train/0000.parquet`.
+const PARQUET_FOLDERS: [&str; 2] = ["data", "default"];
 
 /// How to read data that leaves a choice.
 #[derive(Clone, Debug)]
@@ -101,7 +102,9 @@ fn read_file(path: &Path, options: &OpenOptions) -> Result<Vec<Part>, TransferEr
 fn is_parquet(path: &Path) -> Result<bool, TransferError> {
     let mut start = Vec::new();
     let file = File::open(path).map_err(TransferError::io(path, "open"))?;
-    file.take(4).read_to_end(&mut start).map_err(TransferError::io(path, "read"))?;
+    file.take(4)
+        .read_to_end(&mut start)
+        .map_err(TransferError::io(path, "read"))?;
     Ok(start == b"PAR1" || folder::has_ending(path, &["parquet"]))
 }
 
@@ -110,7 +113,7 @@ fn read_folder(path: &Path, options: &OpenOptions) -> Result<Vec<Part>, Transfer
     if !cifar.is_empty() {
         return cifar.iter().map(|file| cifar::read(file)).collect();
     }
-    let parquet = folder::files(path, PARQUET_DEPTH, &["parquet"])?;
+    let parquet = parquet_files(path)?;
     if !parquet.is_empty() {
         let mut store = Store::new(options.memory);
         let read = |file: &PathBuf| parquet::read(file, split_of(path, file), options, &mut store);
@@ -123,6 +126,18 @@ fn read_folder(path: &Path, options: &OpenOptions) -> Result<Vec<Part>, Transfer
         return Ok(parts?.into_iter().flatten().collect());
     }
     folder::read(path)
+}
+
+fn parquet_files(path: &Path) -> Result<Vec<PathBuf>, TransferError> {
+    let mut files = folder::files(path, 1, &["parquet"])?;
+    if files.is_empty() {
+        for (name, path) in folder::subfolders(path)? {
+            if Split::of_word(&name).is_some() || PARQUET_FOLDERS.contains(&name.as_str()) {
+                files.extend(folder::files(&path, 2, &["parquet"])?);
+            }
+        }
+    }
+    Ok(files)
 }
 
 /// What the names of a file and of the folders down to it say, the file first.
@@ -138,7 +153,10 @@ fn split_of(folder: &Path, file: &Path) -> Split {
 /// Tables whose names say what they are for, in the folder or else in those of its parts.
 fn tables(path: &Path) -> Result<Vec<(Split, PathBuf)>, TransferError> {
     let named = |file: &PathBuf| {
-        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let stem = file
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
         ["metadata", "labels"].contains(&stem) || Split::in_name(stem).is_some()
     };
     let mut files = folder::files(path, 1, &table::ENDINGS)?;
@@ -148,5 +166,8 @@ fn tables(path: &Path) -> Result<Vec<(Split, PathBuf)>, TransferError> {
         }
     }
     files.retain(named);
-    Ok(files.into_iter().map(|file| (split_of(path, &file), file)).collect())
+    Ok(files
+        .into_iter()
+        .map(|file| (split_of(path, &file), file))
+        .collect())
 }

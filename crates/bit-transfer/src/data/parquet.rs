@@ -104,8 +104,15 @@ impl Reader<'_> {
         let picture = fields.iter().position(is_picture);
         let image = guess(&self.options.image_column, picture, table::IMAGE_COLUMNS, "image")?;
         let usual = table::required(&names, None, table::LABEL_COLUMNS, "label", self.path).ok();
-        let class_label = names.iter().position(|name| class_names(features, name).is_some());
-        let label = guess(&self.options.label_column, usual.or(class_label), table::LABEL_COLUMNS, "label")?;
+        let class_label = names
+            .iter()
+            .position(|name| class_names(features, name).is_some());
+        let label = guess(
+            &self.options.label_column,
+            usual.or(class_label),
+            table::LABEL_COLUMNS,
+            "label",
+        )?;
         if image == label {
             return Err(TransferError::Field {
                 place: self.path.display().to_string(),
@@ -131,8 +138,14 @@ fn features<'a>(metadata: impl Iterator<Item = &'a KeyValue>) -> Value {
 fn class_names(features: &Value, column: &str) -> Option<Vec<String>> {
     let feature = features.get(column)?;
     let inner = [Some(feature), feature.get("feature"), feature.get(0)];
-    let names = inner.into_iter().flatten().find_map(|feature| feature.get("names")?.as_array())?;
-    names.iter().map(|name| name.as_str().map(str::to_owned)).collect()
+    let names = inner
+        .into_iter()
+        .flatten()
+        .find_map(|feature| feature.get("names")?.as_array())?;
+    names
+        .iter()
+        .map(|name| name.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// Reads the fields of one row.
@@ -164,14 +177,19 @@ impl RowReader<'_> {
             (Some(Field::Bytes(bytes)), _) => store
                 .keep(self.file, self.line, bytes.data())
                 .map_err(TransferError::io(&**self.file, "keep an image of")),
-            (_, Some(Field::Str(path))) => {
-                Ok(ImageSource::Path(self.file.parent().unwrap_or(Path::new("")).join(path)))
-            }
+            (_, Some(Field::Str(path))) => Ok(ImageSource::Path(
+                self.file.parent().unwrap_or(Path::new("")).join(path),
+            )),
             _ => Err(self.wrong(column, field, "the bytes or the path of a picture")),
         }
     }
 
-    fn labels(&self, column: &str, field: &Field, classes: Option<&[String]>) -> Result<Vec<String>, TransferError> {
+    fn labels(
+        &self,
+        column: &str,
+        field: &Field,
+        classes: Option<&[String]>,
+    ) -> Result<Vec<String>, TransferError> {
         match field {
             Field::ListInternal(list) => {
                 let labels = list.elements().iter();
@@ -181,7 +199,12 @@ impl RowReader<'_> {
         }
     }
 
-    fn label(&self, column: &str, field: &Field, classes: Option<&[String]>) -> Result<String, TransferError> {
+    fn label(
+        &self,
+        column: &str,
+        field: &Field,
+        classes: Option<&[String]>,
+    ) -> Result<String, TransferError> {
         let number = match field {
             Field::Byte(number) => i64::from(*number),
             Field::Short(number) => i64::from(*number),
@@ -191,14 +214,18 @@ impl RowReader<'_> {
             Field::UShort(number) => i64::from(*number),
             Field::UInt(number) => i64::from(*number),
             Field::ULong(number) => i64::try_from(*number).unwrap_or(i64::MAX),
-            Field::Str(name) if classes.is_none_or(|classes| classes.contains(name)) => return Ok(name.clone()),
+            Field::Str(name) if classes.is_none_or(|classes| classes.contains(name)) => {
+                return Ok(name.clone());
+            }
             Field::Str(_) => return Err(self.wrong(column, field, "the name of one of the file's classes")),
             _ => return Err(self.wrong(column, field, "a whole number or a name")),
         };
         let Some(classes) = classes else {
             return Ok(number.to_string());
         };
-        let class = usize::try_from(number).ok().and_then(|number| classes.get(number));
+        let class = usize::try_from(number)
+            .ok()
+            .and_then(|number| classes.get(number));
         class
             .cloned()
             .ok_or_else(|| self.wrong(column, field, format!("0 to {}", classes.len().saturating_sub(1))))

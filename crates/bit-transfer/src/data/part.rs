@@ -33,6 +33,10 @@ impl Split {
         WORDS.iter().find(known).map(|(_, split)| *split)
     }
 
+    pub(super) fn name(self) -> &'static str {
+        ["training", "validation", "test"][self as usize]
+    }
+
     /// The split that a name like `mnist-train-00000-of-00001` speaks of.
     pub(super) fn in_name(name: &str) -> Option<Self> {
         name.split(|letter: char| !letter.is_alphabetic())
@@ -81,16 +85,26 @@ pub(super) fn assemble(mut parts: Vec<Part>, options: &OpenOptions) -> Result<Sp
         parts.iter().try_for_each(check_single)?;
     }
     let classes = classes(&parts)?;
-    let index: HashMap<&str, usize> = (0..).zip(&classes).map(|(index, name)| (name.as_str(), index)).collect();
+    let index: HashMap<&str, usize> = (0..)
+        .zip(&classes)
+        .map(|(index, name)| (name.as_str(), index))
+        .collect();
     let mut sets = [const { None::<Vec<Example>> }; 3];
     for part in parts {
         let examples = sets[part.split as usize].get_or_insert_default();
         examples.reserve(part.rows.len());
-        for row in part.rows {
-            let labels = row.labels.iter().filter_map(|label| index.get(label.as_str()));
-            let labels: BTreeSet<usize> = labels.copied().collect();
-            let labels = labels.into_iter().collect();
-            examples.push(Example { image: row.image, labels });
+        for row in &part.rows {
+            let labels = row
+                .labels
+                .iter()
+                .map(|label| index.get(label.as_str()).copied().ok_or(label));
+            let labels: BTreeSet<usize> = labels
+                .collect::<Result<_, _>>()
+                .map_err(|label| unknown_class(&part, row, label))?;
+            examples.push(Example {
+                image: row.image.clone(),
+                labels: labels.into_iter().collect(),
+            });
         }
     }
     let [train, validation, test] = sets.map(|examples| {
@@ -109,6 +123,13 @@ pub(super) fn assemble(mut parts: Vec<Part>, options: &OpenOptions) -> Result<Sp
         validation,
         test,
     })
+}
+
+fn unknown_class(part: &Part, row: &Row, label: &str) -> TransferError {
+    TransferError::Classes {
+        place: part.row(row.line),
+        message: format!("{label:?} is not one of the classes that other files name"),
+    }
 }
 
 /// A single split, whatever its name, is data that is not divided.
@@ -158,7 +179,9 @@ fn check_single(part: &Part) -> Result<(), TransferError> {
 
 /// The classes that all parts say, or else those that the labels name, in order.
 fn classes(parts: &[Part]) -> Result<Vec<String>, TransferError> {
-    let mut said = parts.iter().filter_map(|part| Some((part, part.classes.as_ref()?)));
+    let mut said = parts
+        .iter()
+        .filter_map(|part| Some((part, part.classes.as_ref()?)));
     let Some((first, classes)) = said.next() else {
         return Ok(named_classes(parts));
     };
@@ -182,7 +205,10 @@ fn classes(parts: &[Part]) -> Result<Vec<String>, TransferError> {
 
 /// Whole numbers in their order, other names by their characters.
 fn named_classes(parts: &[Part]) -> Vec<String> {
-    let labels = parts.iter().flat_map(|part| &part.rows).flat_map(|row| &row.labels);
+    let labels = parts
+        .iter()
+        .flat_map(|part| &part.rows)
+        .flat_map(|row| &row.labels);
     let names: BTreeSet<&String> = labels.collect();
     let mut names: Vec<String> = names.into_iter().cloned().collect();
     if names.iter().all(|name| name.parse::<i64>().is_ok()) {

@@ -54,7 +54,10 @@ impl DataSet {
         let mut second = vec![false; self.len()];
         for ((class, mut members), take) in strata.into_iter().zip(takes) {
             Random::new(seed, "split", class as u64).shuffle(&mut members);
-            members.iter().take(take).for_each(|member| second[*member] = true);
+            members
+                .iter()
+                .take(take)
+                .for_each(|member| second[*member] = true);
         }
         let part = |wanted: bool| {
             let members = (0..self.len()).filter(|index| second[*index] == wanted);
@@ -77,7 +80,11 @@ impl DataSet {
     /// [`TransferError::Classes`] when a class of a picture is not in the list.
     pub fn with_classes(&self, classes: &[String]) -> Result<Self, TransferError> {
         let index: HashMap<&String, usize> = classes.iter().zip(0..).collect();
-        let map: Vec<Option<usize>> = self.classes.iter().map(|class| index.get(class).copied()).collect();
+        let map: Vec<Option<usize>> = self
+            .classes
+            .iter()
+            .map(|class| index.get(class).copied())
+            .collect();
         let moved = |example: &Example| {
             let label = |label: &usize| map.get(*label).copied().flatten().ok_or(*label);
             let mut labels = example
@@ -117,7 +124,10 @@ impl DataSet {
     fn choose(&self, members: &[usize]) -> Self {
         Self {
             classes: self.classes.clone(),
-            examples: members.iter().map(|member| self.examples[*member].clone()).collect(),
+            examples: members
+                .iter()
+                .map(|member| self.examples[*member].clone())
+                .collect(),
             task: self.task,
         }
     }
@@ -160,7 +170,10 @@ mod tests {
     }
 
     fn names(set: &DataSet) -> Vec<String> {
-        set.examples.iter().map(|example| example.image.to_string()).collect()
+        set.examples
+            .iter()
+            .map(|example| example.image.to_string())
+            .collect()
     }
 
     #[test]
@@ -211,6 +224,9 @@ mod tests {
         let labels: Vec<_> = moved.examples.iter().map(|example| example.labels[0]).collect();
         assert_eq!(labels, [2, 0, 0]);
         let error = data.with_classes(&model[..2]).unwrap_err().to_string();
-        assert!(error.contains("\"class 0\" is not one of the 2 classes"), "{error}");
+        assert!(
+            error.contains("\"class 0\" is not one of the 2 classes"),
+            "{error}"
+        );
     }
 }

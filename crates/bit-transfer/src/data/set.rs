@@ -9,10 +9,11 @@ use crate::data::ImageSource;
 const SIZED: usize = 32;
 
 /// How many of the classes a picture belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LabelTask {
     /// Exactly one: softmax, cross entropy.
+    #[default]
     SingleLabel,
     /// Any number, none included: sigmoid, binary cross entropy.
     MultiLabel,
@@ -116,7 +117,9 @@ impl DataSet {
     pub fn image_size(&self) -> Result<[usize; 2], TransferError> {
         let stride = self.len().div_ceil(SIZED).max(1);
         let looked_at = self.examples.iter().step_by(stride);
-        let mut sizes: Vec<[usize; 2]> = looked_at.filter_map(|example| example.image.size().ok()).collect();
+        let mut sizes: Vec<[usize; 2]> = looked_at
+            .filter_map(|example| example.image.size().ok())
+            .collect();
         sizes.sort_unstable_by_key(|[height, width]| height * width);
         sizes
             .get(sizes.len() / 2)
@@ -159,7 +162,10 @@ mod tests {
             (set(&["cat", "dog"], &[]), "no images"),
             (set(&["cat"], &[0]), "one class (cat)"),
             (set(&["cat", "dog"], &[0]), "class \"dog\" has no images"),
-            (set(&["cat", "dog"], &[0, 1, 2]), "a.png: the label is [2]; expected one number below 2"),
+            (
+                set(&["cat", "dog"], &[0, 1, 2]),
+                "a.png: the label is [2]; expected one number below 2",
+            ),
         ];
         for (set, message) in cases {
             let error = set.check_trainable().unwrap_err().to_string();

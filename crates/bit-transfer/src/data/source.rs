@@ -132,7 +132,10 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn new(memory: u64) -> Self {
-        Self { memory, spilled: None }
+        Self {
+            memory,
+            spilled: None,
+        }
     }
 
     /// Keeps the bytes of a picture file.
@@ -189,7 +192,13 @@ mod tests {
             }
         }
         let spilled = |source: &&ImageSource| {
-            matches!(source, ImageSource::Row(ImageRow { content: Content::Spilled { .. }, .. }))
+            matches!(
+                source,
+                ImageSource::Row(ImageRow {
+                    content: Content::Spilled { .. },
+                    ..
+                })
+            )
         };
         assert_eq!(kept.iter().filter(spilled).count(), 2);
         assert_eq!(kept[1].to_string(), "data.parquet, row 2");

@@ -15,10 +15,27 @@ use crate::data::{ImageSource, LabelTask, OpenOptions};
 pub(super) const ENDINGS: [&str; 4] = ["csv", "tsv", "jsonl", "ndjson"];
 
 /// Usual names of the columns, the likeliest first.
-pub(super) const IMAGE_COLUMNS: &[&str] =
-    &["file_name", "image", "path", "image_path", "filepath", "filename", "file", "img"];
-pub(super) const LABEL_COLUMNS: &[&str] =
-    &["label", "labels", "class", "classes", "category", "categories", "target", "targets", "tags"];
+pub(super) const IMAGE_COLUMNS: &[&str] = &[
+    "file_name",
+    "image",
+    "path",
+    "image_path",
+    "filepath",
+    "filename",
+    "file",
+    "img",
+];
+pub(super) const LABEL_COLUMNS: &[&str] = &[
+    "label",
+    "labels",
+    "class",
+    "classes",
+    "category",
+    "categories",
+    "target",
+    "targets",
+    "tags",
+];
 const SPLIT_COLUMNS: &[&str] = &["split"];
 
 /// Most bytes of a line of JSON.
@@ -36,7 +53,11 @@ struct Record {
 pub(super) fn read(path: &Path, split: Split, options: &OpenOptions) -> Result<Vec<Part>, TransferError> {
     let file = File::open(path).map_err(TransferError::io(path, "open"))?;
     let json = super::folder::has_ending(path, &ENDINGS[2..]);
-    let records = if json { jsonl(path, file, options) } else { csv(path, file, options) }?;
+    let records = if json {
+        jsonl(path, file, options)
+    } else {
+        csv(path, file, options)
+    }?;
     if records.is_empty() {
         return Err(TransferError::NoImages {
             place: path.display().to_string(),
@@ -53,7 +74,11 @@ pub(super) fn read(path: &Path, split: Split, options: &OpenOptions) -> Result<V
             expected: expected.into(),
         };
         if record.image.is_empty() {
-            return Err(place("the path of the image", "empty".into(), "a path relative to this file"));
+            return Err(place(
+                "the path of the image",
+                "empty".into(),
+                "a path relative to this file",
+            ));
         }
         let split = match record.split.as_deref().filter(|split| !split.is_empty()) {
             None => split,
@@ -93,7 +118,11 @@ fn csv(path: &Path, file: File, options: &OpenOptions) -> Result<Vec<Record>, Tr
         .from_reader(BufReader::new(file));
     let broken = |error: csv::Error| match error.into_kind() {
         csv::ErrorKind::Io(error) => TransferError::io(path, "read")(error),
-        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => TransferError::Field {
+        csv::ErrorKind::UnequalLengths {
+            pos,
+            expected_len,
+            len,
+        } => TransferError::Field {
             place: line(path, pos.map_or(0, |pos| pos.line())),
             field: "the number of fields".into(),
             found: len.to_string(),
@@ -120,7 +149,11 @@ fn csv(path: &Path, file: File, options: &OpenOptions) -> Result<Vec<Record>, Tr
         records.push(Record {
             line: record.position().map_or(0, |position| position.line()),
             image: field(columns.image).to_owned(),
-            labels: labels.into_iter().filter(|label| !label.is_empty()).map(str::to_owned).collect(),
+            labels: labels
+                .into_iter()
+                .filter(|label| !label.is_empty())
+                .map(str::to_owned)
+                .collect(),
             split: columns.split.map(|column| field(column).to_owned()),
         });
     }
@@ -135,19 +168,22 @@ fn jsonl(path: &Path, file: File, options: &OpenOptions) -> Result<Vec<Record>, 
     for number in 1.. {
         text.clear();
         let mut limited = reader.by_ref().take(MAX_LINE);
-        let read = limited.read_until(b'\n', &mut text).map_err(TransferError::io(path, "read"))?;
+        let read = limited
+            .read_until(b'\n', &mut text)
+            .map_err(TransferError::io(path, "read"))?;
         if read == 0 {
             break;
         }
         if text.trim_ascii().is_empty() {
             continue;
         }
-        let object: Map<String, Value> = serde_json::from_slice(&text).map_err(|error| TransferError::Field {
-            place: line(path, number),
-            field: "the line".into(),
-            found: format!("not usable ({error})"),
-            expected: "a JSON object like {\"file_name\": \"cat.png\", \"label\": \"cat\"}".into(),
-        })?;
+        let object: Map<String, Value> =
+            serde_json::from_slice(&text).map_err(|error| TransferError::Field {
+                place: line(path, number),
+                field: "the line".into(),
+                found: format!("not usable ({error})"),
+                expected: "a JSON object like {\"file_name\": \"cat.png\", \"label\": \"cat\"}".into(),
+            })?;
         let names = match &columns {
             Some(names) => names,
             None => {
@@ -171,7 +207,9 @@ fn json_record(
     let wrong = |field: &str, expected: &str| TransferError::Field {
         place: line(path, number),
         field: format!("{field:?}"),
-        found: object.get(field).map_or("missing".into(), |value| shortened(&value.to_string())),
+        found: object
+            .get(field)
+            .map_or("missing".into(), |value| shortened(&value.to_string())),
         expected: expected.into(),
     };
     let text = |field: &str| match object.get(field) {
@@ -192,7 +230,11 @@ fn json_record(
         line: number,
         image: text(image)?,
         labels: labels.ok_or_else(|| wrong(label, "a name, a whole number, or a list of them"))?,
-        split: split.as_deref().filter(|split| object.contains_key(*split)).map(text).transpose()?,
+        split: split
+            .as_deref()
+            .filter(|split| object.contains_key(*split))
+            .map(text)
+            .transpose()?,
     })
 }
 
@@ -213,7 +255,10 @@ struct Columns {
 
 impl Columns {
     fn find(names: &[&str], path: &Path, options: &OpenOptions) -> Result<Self, TransferError> {
-        if let Some((index, name)) = (1..).zip(names.iter().skip(1)).find(|(index, name)| names[..*index].contains(name)) {
+        if let Some((index, name)) = (1..)
+            .zip(names.iter().skip(1))
+            .find(|(index, name)| names[..*index].contains(name))
+        {
             return Err(TransferError::Duplicate {
                 place: path.display().to_string(),
                 what: format!("the column {name:?} (number {})", index + 1),
@@ -253,5 +298,7 @@ pub(super) fn required(
 }
 
 fn find(names: &[&str], usual: &[&str]) -> Option<usize> {
-    usual.iter().find_map(|usual| names.iter().position(|name| name.eq_ignore_ascii_case(usual)))
+    usual
+        .iter()
+        .find_map(|usual| names.iter().position(|name| name.eq_ignore_ascii_case(usual)))
 }

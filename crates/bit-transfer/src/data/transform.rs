@@ -62,14 +62,17 @@ impl Augment {
     pub(super) fn new(transform: &TrainTransform, batch_size: usize) -> Result<Self, TransferError> {
         let Resolution { resize, crop } = transform.resolution;
         let sides = [batch_size, CHANNELS, resize, resize, size_of::<f32>()];
-        let bytes = sides.iter().try_fold(1_usize, |bytes, side| bytes.checked_mul(*side));
+        let bytes = sides
+            .iter()
+            .try_fold(1_usize, |bytes, side| bytes.checked_mul(*side));
         if crop == 0 || crop > resize || bytes.is_none_or(|bytes| bytes > isize::MAX as usize) {
             return Err(TransferError::Argument(format!(
                 "{batch_size} images of {crop}x{crop} cannot be cropped from {resize}x{resize}; expected a crop of at \
                  least 1 that is not larger than the resized image, and a batch that fits into memory"
             )));
         }
-        let unusable = |error| TransferError::Argument(format!("the image processor cannot be used: {error}"));
+        let unusable =
+            |error| TransferError::Argument(format!("the image processor cannot be used: {error}"));
         let plain = ImageProcessorConfig {
             do_convert_rgb: Some(true),
             do_center_crop: Some(false),
@@ -104,7 +107,9 @@ impl Augment {
 
     /// The resized picture, `[channels, height, width]`.
     pub(super) fn resize(&self, image: &ImageSource) -> Result<Vec<u8>, ImageError> {
-        let resized = self.resize.preprocess_one(&image.input()?, &PreprocessOptions::default())?;
+        let resized = self
+            .resize
+            .preprocess_one(&image.input()?, &PreprocessOptions::default())?;
         Ok(resized.data.into_iter().map(|value| value as u8).collect())
     }
 
@@ -113,14 +118,22 @@ impl Augment {
         let Resolution { resize, crop } = self.resolution;
         let (top, left) = (random.below(resize - crop + 1), random.below(resize - crop + 1));
         let flip = random.coin() && self.flip;
-        let planes = resized.chunks_exact(resize * resize).zip(out.chunks_exact_mut(crop * crop));
+        let planes = resized
+            .chunks_exact(resize * resize)
+            .zip(out.chunks_exact_mut(crop * crop));
         for ((plane, out), values) in planes.zip(&self.values) {
             let rows = plane.chunks_exact(resize).skip(top);
             for (row, out) in rows.zip(out.chunks_exact_mut(crop)) {
-                let row = row[left..left + crop].iter().map(|byte| values[usize::from(*byte)]);
+                let row = row[left..left + crop]
+                    .iter()
+                    .map(|byte| values[usize::from(*byte)]);
                 match flip {
                     false => out.iter_mut().zip(row).for_each(|(out, value)| *out = value),
-                    true => out.iter_mut().rev().zip(row).for_each(|(out, value)| *out = value),
+                    true => out
+                        .iter_mut()
+                        .rev()
+                        .zip(row)
+                        .for_each(|(out, value)| *out = value),
                 }
             }
         }
@@ -158,9 +171,14 @@ mod tests {
         let processor = Processor::new(ProcessorKind::Pil, config).unwrap();
         let pixels: Vec<u8> = (0..27).map(|value| value * 9).collect();
         let raw = ImageInput::Raw(RawImage::u8(pixels.clone(), [3, 3, 3]));
-        let expected = processor.preprocess_one(&raw, &PreprocessOptions::default()).unwrap();
+        let expected = processor
+            .preprocess_one(&raw, &PreprocessOptions::default())
+            .unwrap();
         let mut out = vec![0.0; 27];
-        let unmirrored = TrainTransform { flip: false, ..TrainTransform::new(Resolution { resize: 3, crop: 3 }) };
+        let unmirrored = TrainTransform {
+            flip: false,
+            ..TrainTransform::new(Resolution { resize: 3, crop: 3 })
+        };
         let augment = Augment::new(&unmirrored, 1).unwrap();
         augment.write(&pixels, &mut Random::new(0, "test", 0), &mut out);
         assert_eq!(out, expected.data);
@@ -175,12 +193,18 @@ mod tests {
         for draw in 0..200 {
             let mut out = vec![0.0; 12];
             augment.write(&pixels, &mut Random::new(0, "test", draw), &mut out);
-            let bytes: Vec<u8> = out.iter().map(|value| ((value * 0.5 + 0.5) * 255.0).round() as u8).collect();
+            let bytes: Vec<u8> = out
+                .iter()
+                .map(|value| ((value * 0.5 + 0.5) * 255.0).round() as u8)
+                .collect();
             assert_eq!(bytes[..4], bytes[8..]);
             seen.insert(bytes[..4].to_vec());
         }
         assert_eq!(seen.len(), 8);
-        assert!(seen.contains(&vec![4, 5, 7, 8]) && seen.contains(&vec![5, 4, 8, 7]), "{seen:?}");
+        assert!(
+            seen.contains(&vec![4, 5, 7, 8]) && seen.contains(&vec![5, 4, 8, 7]),
+            "{seen:?}"
+        );
     }
 
     #[test]

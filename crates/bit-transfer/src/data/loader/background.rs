@@ -43,9 +43,12 @@ impl<T: Send + 'static> Background<T> {
                 }
             }
         };
-        let thread = Builder::new().name("batches".into()).spawn(work).map_err(|error| {
-            TransferError::Argument(format!("cannot start the thread that prepares batches: {error}"))
-        })?;
+        let thread = Builder::new()
+            .name("batches".into())
+            .spawn(work)
+            .map_err(|error| {
+                TransferError::Argument(format!("cannot start the thread that prepares batches: {error}"))
+            })?;
         Ok(Self {
             results: Some(results),
             stop,
@@ -87,7 +90,9 @@ mod tests {
     fn results_come_in_order_and_end() {
         let mut numbers = 0..5;
         let mut background = Background::new(2, move |_| numbers.next().map(Ok)).unwrap();
-        let all: Vec<i32> = std::iter::from_fn(|| background.next()).map(Result::unwrap).collect();
+        let all: Vec<i32> = std::iter::from_fn(|| background.next())
+            .map(Result::unwrap)
+            .collect();
         assert_eq!(all, [0, 1, 2, 3, 4]);
         assert!(background.next().is_none());
     }

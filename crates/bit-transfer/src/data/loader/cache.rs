@@ -24,7 +24,11 @@ impl Cache {
     /// The picture from here, or else made and kept if there is room.
     ///
     /// Two threads may make the same picture: one that waited for the other could be asked by it for help.
-    pub(super) fn get<E>(&self, index: usize, make: impl FnOnce() -> Result<Vec<u8>, E>) -> Result<Cow<'_, [u8]>, E> {
+    pub(super) fn get<E>(
+        &self,
+        index: usize,
+        make: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Result<Cow<'_, [u8]>, E> {
         let Some(kept) = self.pictures.get(index) else {
             return make().map(Cow::Owned);
         };
@@ -34,7 +38,11 @@ impl Cache {
         let picture = make()?;
         let size = picture.len() as u64;
         let room = |left: u64| left.checked_sub(size);
-        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_err() {
+        if self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
+            .is_err()
+        {
             return Ok(Cow::Owned(picture));
         }
         if let Err(picture) = kept.set(picture.into()) {

@@ -69,7 +69,9 @@ fn check(processor: &Processor) -> Result<(), TransferError> {
     let gray = ImageInput::Raw(RawImage::u8(gray, [3, 64, 64]));
     match processor.preprocess_one(&gray, &channels_first()) {
         Ok(_) => Ok(()),
-        Err(error) => Err(TransferError::Argument(format!("the image processor cannot be used: {error}"))),
+        Err(error) => Err(TransferError::Argument(format!(
+            "the image processor cannot be used: {error}"
+        ))),
     }
 }
 
@@ -115,10 +117,19 @@ impl Maker {
         let maker = &*self;
         let prepare = |index: usize| {
             let image = &maker.data.examples[index].image;
-            let values = image.input().and_then(|input| maker.processor.preprocess_one(&input, &options));
+            let values = image
+                .input()
+                .and_then(|input| maker.processor.preprocess_one(&input, &options));
             values.or_else(|error| Err((index, error)))
         };
-        let prepared: Vec<_> = self.pool.install(|| range.clone().into_par_iter().with_max_len(1).map(prepare).collect());
+        let prepared: Vec<_> = self.pool.install(|| {
+            range
+                .clone()
+                .into_par_iter()
+                .with_max_len(1)
+                .map(prepare)
+                .collect()
+        });
         let mut pixels = Vec::new();
         let mut examples = Vec::new();
         for (index, values) in range.zip(prepared) {

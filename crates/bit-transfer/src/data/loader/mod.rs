@@ -101,9 +101,14 @@ impl LoaderOptions {
             return Err(TransferError::Argument(message.into()));
         }
         let name = |index| format!("decode-{index}");
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).thread_name(name);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads)
+            .thread_name(name);
         pool.build().map_err(|error| {
-            TransferError::Argument(format!("cannot start {} threads to decode images: {error}", self.threads))
+            TransferError::Argument(format!(
+                "cannot start {} threads to decode images: {error}",
+                self.threads
+            ))
         })
     }
 }
@@ -152,7 +157,13 @@ impl SkipList {
     }
 
     /// Notes a picture that cannot be used, which is an error when that was asked for.
-    fn add(&self, index: usize, image: &ImageSource, error: ImageError, strict: bool) -> Result<(), TransferError> {
+    fn add(
+        &self,
+        index: usize,
+        image: &ImageSource,
+        error: ImageError,
+        strict: bool,
+    ) -> Result<(), TransferError> {
         // Our name for the picture is the better one: it has the row of a table.
         let source = match error {
             ImageError::InImage { source, .. } => *source,

@@ -139,7 +139,10 @@ impl Maker {
         let image = &self.data.examples[index].image;
         match self.cache.get(index, || self.augment.resize(image)) {
             Ok(picture) => Ok(Some(picture)),
-            Err(error) => self.skipped.add(index, image, error, self.options.strict).map(|()| None),
+            Err(error) => self
+                .skipped
+                .add(index, image, error, self.options.strict)
+                .map(|()| None),
         }
     }
 }
