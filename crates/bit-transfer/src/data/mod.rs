@@ -4,16 +4,19 @@
 //! |---|---|
 //! | `set.rs` | pictures with their labels |
 //! | `open.rs` | which kind of data lies at a path, and its division into training, validation and test data |
-//! | `folder.rs`, `table.rs`, `parquet.rs`, `cifar.rs` | a reader a kind |
+//! | `folder.rs`, `table.rs`, `jsonl.rs`, `parquet.rs`, `cifar.rs` | a reader a kind |
+//! | `columns.rs` | which columns hold the pictures and the labels |
 //! | `part.rs` | what a reader hands over, and how it becomes data sets with common classes |
 //! | `source.rs` | where one picture's pixels are |
 //! | `sample.rs` | few-shot samples and stratified splits |
 //! | `random.rs` | random numbers as a pure function of seed, purpose and step |
 //! | `transform.rs` | from a picture to its place in a batch, with and without augmentation |
-//! | `loader.rs` | batches, prepared in the background |
+//! | `loader/` | batches, prepared in the background |
 
 mod cifar;
+mod columns;
 mod folder;
+mod jsonl;
 mod loader;
 mod open;
 mod parquet;

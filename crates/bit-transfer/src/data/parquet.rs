@@ -16,9 +16,9 @@ use parquet::record::{Field, Row as Fields};
 use parquet::schema::types::{Type, TypePtr};
 use serde_json::Value;
 
+use super::columns;
 use super::part::{Part, Row, Split, check_names};
 use super::source::Store;
-use super::table;
 use crate::TransferError;
 use crate::data::{ImageSource, OpenOptions};
 
@@ -96,21 +96,26 @@ impl Reader<'_> {
         let names: Vec<&str> = fields.iter().map(|field| field.name()).collect();
         let guess = |wanted: &Option<String>, guess: Option<usize>, usual, what| match (wanted, guess) {
             (None, Some(guess)) => Ok(guess),
-            (wanted, _) => table::required(&names, wanted.as_deref(), usual, what, self.path),
+            (wanted, _) => columns::required(&names, wanted.as_deref(), usual, what, self.path),
         };
         let is_picture = |field: &TypePtr| {
             field.is_group() && field.get_fields().iter().any(|field| field.name() == "bytes")
         };
         let picture = fields.iter().position(is_picture);
-        let image = guess(&self.options.image_column, picture, table::IMAGE_COLUMNS, "image")?;
-        let usual = table::required(&names, None, table::LABEL_COLUMNS, "label", self.path).ok();
+        let image = guess(
+            &self.options.image_column,
+            picture,
+            columns::IMAGE_COLUMNS,
+            "image",
+        )?;
+        let usual = columns::required(&names, None, columns::LABEL_COLUMNS, "label", self.path).ok();
         let class_label = names
             .iter()
             .position(|name| class_names(features, name).is_some());
         let label = guess(
             &self.options.label_column,
             usual.or(class_label),
-            table::LABEL_COLUMNS,
+            columns::LABEL_COLUMNS,
             "label",
         )?;
         if image == label {
@@ -238,6 +243,8 @@ fn describe(field: &Field) -> String {
         Field::Group(_) => "a group without bytes and path".into(),
         Field::ListInternal(list) => format!("a list of {}", list.len()),
         Field::MapInternal(_) => "a map".into(),
+        Field::Float(number) => format!("the float {number:?}"),
+        Field::Double(number) => format!("the float {number:?}"),
         other => other.to_string(),
     }
 }

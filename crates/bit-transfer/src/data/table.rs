@@ -1,12 +1,12 @@
-//! CSV and JSONL files of paths and labels.
+//! Tables of paths and labels; those in CSV are read here.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
-
+use super::columns::Columns;
+use super::jsonl::jsonl;
 use super::part::{Part, Row, Split};
 use crate::TransferError;
 use crate::data::{ImageSource, LabelTask, OpenOptions};
@@ -14,39 +14,12 @@ use crate::data::{ImageSource, LabelTask, OpenOptions};
 /// Endings of tables' names.
 pub(super) const ENDINGS: [&str; 4] = ["csv", "tsv", "jsonl", "ndjson"];
 
-/// Usual names of the columns, the likeliest first.
-pub(super) const IMAGE_COLUMNS: &[&str] = &[
-    "file_name",
-    "image",
-    "path",
-    "image_path",
-    "filepath",
-    "filename",
-    "file",
-    "img",
-];
-pub(super) const LABEL_COLUMNS: &[&str] = &[
-    "label",
-    "labels",
-    "class",
-    "classes",
-    "category",
-    "categories",
-    "target",
-    "targets",
-    "tags",
-];
-const SPLIT_COLUMNS: &[&str] = &["split"];
-
-/// Most bytes of a line of JSON.
-const MAX_LINE: u64 = 16 << 20;
-
 /// One line of a table.
-struct Record {
-    line: u64,
-    image: String,
-    labels: Vec<String>,
-    split: Option<String>,
+pub(super) struct Record {
+    pub(super) line: u64,
+    pub(super) image: String,
+    pub(super) labels: Vec<String>,
+    pub(super) split: Option<String>,
 }
 
 /// Reads a table. `split` is what the name of the file or its folder says; a column of the table comes first.
@@ -106,7 +79,8 @@ fn normal(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
-fn line(path: &Path, line: u64) -> String {
+/// The place of a line in an error.
+pub(super) fn line(path: &Path, line: u64) -> String {
     format!("{}, line {line}", path.display())
 }
 
@@ -158,147 +132,4 @@ fn csv(path: &Path, file: File, options: &OpenOptions) -> Result<Vec<Record>, Tr
         });
     }
     Ok(records)
-}
-
-fn jsonl(path: &Path, file: File, options: &OpenOptions) -> Result<Vec<Record>, TransferError> {
-    let mut reader = BufReader::new(file);
-    let mut columns = None;
-    let mut records = Vec::new();
-    let mut text = Vec::new();
-    for number in 1.. {
-        text.clear();
-        let mut limited = reader.by_ref().take(MAX_LINE);
-        let read = limited
-            .read_until(b'\n', &mut text)
-            .map_err(TransferError::io(path, "read"))?;
-        if read == 0 {
-            break;
-        }
-        if text.trim_ascii().is_empty() {
-            continue;
-        }
-        let object: Map<String, Value> =
-            serde_json::from_slice(&text).map_err(|error| TransferError::Field {
-                place: line(path, number),
-                field: "the line".into(),
-                found: format!("not usable ({error})"),
-                expected: "a JSON object like {\"file_name\": \"cat.png\", \"label\": \"cat\"}".into(),
-            })?;
-        let names = match &columns {
-            Some(names) => names,
-            None => {
-                let keys: Vec<&str> = object.keys().map(String::as_str).collect();
-                let found = Columns::find(&keys, path, options)?;
-                let name = |column: usize| keys[column].to_owned();
-                columns.insert((name(found.image), name(found.label), found.split.map(name)))
-            }
-        };
-        records.push(json_record(path, number, &object, names)?);
-    }
-    Ok(records)
-}
-
-fn json_record(
-    path: &Path,
-    number: u64,
-    object: &Map<String, Value>,
-    (image, label, split): &(String, String, Option<String>),
-) -> Result<Record, TransferError> {
-    let wrong = |field: &str, expected: &str| TransferError::Field {
-        place: line(path, number),
-        field: format!("{field:?}"),
-        found: object
-            .get(field)
-            .map_or("missing".into(), |value| shortened(&value.to_string())),
-        expected: expected.into(),
-    };
-    let text = |field: &str| match object.get(field) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        _ => Err(wrong(field, "a string")),
-    };
-    let one = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) if !number.is_f64() => Some(number.to_string()),
-        _ => None,
-    };
-    let labels = match object.get(label) {
-        Some(Value::Array(values)) => values.iter().map(one).collect(),
-        Some(value) => one(value).map(|label| vec![label]),
-        None => None,
-    };
-    Ok(Record {
-        line: number,
-        image: text(image)?,
-        labels: labels.ok_or_else(|| wrong(label, "a name, a whole number, or a list of them"))?,
-        split: split
-            .as_deref()
-            .filter(|split| object.contains_key(*split))
-            .map(text)
-            .transpose()?,
-    })
-}
-
-/// Enough of a value to recognize it.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(60) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.into(),
-    }
-}
-
-/// Places of the columns.
-struct Columns {
-    image: usize,
-    label: usize,
-    split: Option<usize>,
-}
-
-impl Columns {
-    fn find(names: &[&str], path: &Path, options: &OpenOptions) -> Result<Self, TransferError> {
-        if let Some((index, name)) = (1..)
-            .zip(names.iter().skip(1))
-            .find(|(index, name)| names[..*index].contains(name))
-        {
-            return Err(TransferError::Duplicate {
-                place: path.display().to_string(),
-                what: format!("the column {name:?} (number {})", index + 1),
-                first: "another column".into(),
-            });
-        }
-        let (image, label) = (options.image_column.as_deref(), options.label_column.as_deref());
-        Ok(Self {
-            image: required(names, image, IMAGE_COLUMNS, "image", path)?,
-            label: required(names, label, LABEL_COLUMNS, "label", path)?,
-            split: find(names, SPLIT_COLUMNS),
-        })
-    }
-}
-
-/// The column with this name, or else with one of the usual names.
-pub(super) fn required(
-    names: &[&str],
-    wanted: Option<&str>,
-    usual: &[&str],
-    what: &str,
-    path: &Path,
-) -> Result<usize, TransferError> {
-    let found = match wanted {
-        Some(wanted) => names.iter().position(|name| *name == wanted),
-        None => find(names, usual),
-    };
-    found.ok_or_else(|| TransferError::Field {
-        place: path.display().to_string(),
-        field: format!("the {what} column"),
-        found: shortened(&format!("not among {names:?}")),
-        expected: match wanted {
-            Some(wanted) => format!("{wanted:?}"),
-            None => format!("one of {usual:?}, or its name as an option"),
-        },
-    })
-}
-
-fn find(names: &[&str], usual: &[&str]) -> Option<usize> {
-    usual
-        .iter()
-        .find_map(|usual| names.iter().position(|name| name.eq_ignore_ascii_case(usual)))
 }

@@ -271,7 +271,7 @@ const BAD_PARQUET: [(&str, &str); 9] = [
     ("parquet/bad/null_label.parquet", "row 2: \"label\" is null"),
     (
         "parquet/bad/float_label.parquet",
-        "row 1: \"label\" is 0.0; expected a whole number or a name",
+        "row 1: \"label\" is the float 0.0; expected a whole number or a name",
     ),
     (
         "parquet/bad/null_image.parquet",

@@ -117,10 +117,9 @@ impl Maker {
         let maker = &*self;
         let prepare = |index: usize| {
             let image = &maker.data.examples[index].image;
-            let values = image
+            image
                 .input()
-                .and_then(|input| maker.processor.preprocess_one(&input, &options));
-            values.or_else(|error| Err((index, error)))
+                .and_then(|input| maker.processor.preprocess_one(&input, &options))
         };
         let prepared: Vec<_> = self.pool.install(|| {
             range
@@ -139,7 +138,7 @@ impl Maker {
                     pixels.extend_from_slice(&values.data);
                     examples.push(index);
                 }
-                Err((index, error)) => {
+                Err(error) => {
                     let image = &self.data.examples[index].image;
                     self.skipped.add(index, image, error, self.options.strict)?;
                 }
