@@ -1,4 +1,5 @@
 //! Every committed fixture, on every device that is compiled in, within the bars of the design.
+#![allow(clippy::unwrap_used)]
 
 use bit_model::{BitForImageClassification, named_parameters};
 use bit_tests::fixtures::{Case, Difference, assert_within, case, cases, relative_difference};

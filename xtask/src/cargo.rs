@@ -3,6 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
 
@@ -15,10 +16,14 @@ pub const TEST_FEATURES: &str = "ndarray,wgpu";
 /// The packages with programs for tasks.
 const PACKAGES: [&str; 5] = ["bit-cli", "bit-convert", "bit-image", "bit-kernels", "bit-tests"];
 
-/// The workspace's folder.
+/// The workspace's folder. Cargo names it when it runs this program; where the program was compiled may be another
+/// checkout that shares the target folder.
 pub fn root() -> &'static Path {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask
+    static XTASK: LazyLock<PathBuf> = LazyLock::new(|| {
+        let told = env::var_os("CARGO_MANIFEST_DIR");
+        told.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+    });
+    XTASK
         .parent()
         .expect("invariant: xtask is a folder of the workspace")
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask parity`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -41,11 +41,12 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let python = Python::ready()?;
     if arguments.images {
-        finish(
-            "Parity of the image processors",
-            images(&python, arguments)?,
-            arguments.write,
-        )
+        let pictures = arguments.dir.as_deref().and_then(Path::file_name);
+        let heading = match pictures {
+            Some(folder) => format!("Parity of the image processors on `{}`", folder.display()),
+            None => "Parity of the image processors".to_owned(),
+        };
+        finish(&heading, images(&python, arguments)?, arguments.write)
     } else if arguments.convert {
         finish(
             "Parity of the converters",

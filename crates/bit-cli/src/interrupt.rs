@@ -12,7 +12,7 @@ pub fn install() -> Result<()> {
         if REQUESTED.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        eprintln!("interrupted: ending after the current batch");
+        eprintln!("interrupted: ending after the current step");
     };
     ctrlc::set_handler(handler).context("cannot watch for Ctrl-C")
 }

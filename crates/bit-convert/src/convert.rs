@@ -8,16 +8,17 @@ use crate::layout::Layout;
 use crate::names::{Dialect, Slot};
 use crate::tensor::{DType, Entry, TensorInfo};
 use crate::write::burnpack::write_burnpack;
-use crate::write::folder::{write_timm_config, write_transformers_configs};
+use crate::write::folder::{timm_config, transformers_configs};
 use crate::write::npz::write_npz;
 use crate::write::onnx::write_onnx_within;
 use crate::write::pytorch::write_pytorch;
-use crate::write::safetensors::{MAX_SHARD_BYTES, write_safetensors, write_safetensors_shards};
+use crate::write::safetensors::{MAX_SHARD_BYTES, write_safetensors, write_safetensors_shards, write_text};
 use bit_config::{BitConfig, ImageProcessorConfig};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -87,6 +88,9 @@ impl FromStr for Target {
     }
 }
 
+/// Hears bytes done and bytes in all, and says whether to go on.
+pub type Progress<'a> = dyn Fn(u64, u64) -> ControlFlow<()> + 'a;
+
 /// How to write it.
 #[derive(Default)]
 pub struct ConvertOptions<'a> {
@@ -99,8 +103,9 @@ pub struct ConvertOptions<'a> {
     /// Most bytes of tensors in one file: above it a transformers folder has several and ONNX keeps them apart from
     /// its graph. `None` means [`MAX_SHARD_BYTES`], and for ONNX what protobuf can hold.
     pub max_shard_bytes: Option<u64>,
-    /// Called with bytes done and bytes in all after each tensor.
-    pub progress: Option<&'a dyn Fn(u64, u64)>,
+    /// Called with bytes done and bytes in all after each tensor; `Break` ends the conversion with
+    /// [`ConvertError::Cancelled`].
+    pub progress: Option<&'a Progress<'a>>,
 }
 
 /// What was written.
@@ -121,7 +126,8 @@ pub struct Converted {
 ///
 /// # Errors
 ///
-/// When the source is no BiT network, disagrees with its configuration, or the target cannot hold it.
+/// When the source is no BiT network, disagrees with its configuration, or the target cannot hold it, and when
+/// `options.progress` says to end.
 pub fn convert(
     source: &Checkpoint,
     destination: &Path,
@@ -153,8 +159,8 @@ pub fn convert(
         fs::create_dir_all(destination).map_err(ConvertError::io(destination, "create"))?;
         // Refuses what timm cannot hold before gigabytes are written.
         let configs = match target {
-            Target::Timm => write_timm_config(destination, &config, processor.as_ref())?,
-            _ => write_transformers_configs(destination, &config, processor.as_ref())?,
+            Target::Timm => timm_config(destination, &config, processor.as_ref())?,
+            _ => transformers_configs(&config, processor.as_ref()),
         };
         let mut files = if target == Target::Transformers {
             let limit = options.max_shard_bytes.unwrap_or(MAX_SHARD_BYTES);
@@ -163,7 +169,10 @@ pub fn convert(
             let path = destination.join(file_name);
             write_file(&path, target, entries, &config, options, processor.as_ref())?
         };
-        files.extend(configs);
+        for (name, text) in configs {
+            files.push(destination.join(name));
+            write_text(&destination.join(name), &text)?;
+        }
         files
     };
     Ok(Converted {
@@ -181,7 +190,7 @@ fn entries<'a>(
     options: &'a ConvertOptions<'_>,
     done: &'a Cell<u64>,
     total: u64,
-    destination: &Path,
+    destination: &'a Path,
 ) -> Result<Vec<Entry<'a>>> {
     let mut entries = Vec::new();
     for entry in tensors.entries() {
@@ -195,8 +204,11 @@ fn entries<'a>(
         }
         let entry = entry.observed(move |bytes| {
             done.set(done.get() + bytes as u64);
-            if let Some(progress) = options.progress {
-                progress(done.get(), total);
+            match options.progress.map(|progress| progress(done.get(), total)) {
+                Some(ControlFlow::Break(())) => Err(ConvertError::Cancelled {
+                    path: destination.to_path_buf(),
+                }),
+                _ => Ok(()),
             }
         });
         // ONNX standardizes kernels before it rounds them.

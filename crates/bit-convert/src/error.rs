@@ -86,6 +86,12 @@ pub enum ConvertError {
         /// What it lacks.
         reason: String,
     },
+    /// The caller ended the conversion; nothing of this file is left.
+    #[error("{}: not written: the conversion was cancelled", path.display())]
+    Cancelled {
+        /// The file or folder that was to be written.
+        path: PathBuf,
+    },
     /// A `config.json` or `preprocessor_config.json` that cannot be used.
     #[error(transparent)]
     Config(#[from] bit_config::ConfigError),

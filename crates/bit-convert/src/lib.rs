@@ -51,7 +51,7 @@ mod tensor;
 mod write;
 
 pub use checkpoint::Checkpoint;
-pub use convert::{ConvertOptions, Converted, Target, convert};
+pub use convert::{ConvertOptions, Converted, Progress, Target, convert};
 pub use dialect::BitTensors;
 pub use error::{ConvertError, Result};
 pub use format::Format;

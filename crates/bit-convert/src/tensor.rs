@@ -167,13 +167,11 @@ impl<'a> Entry<'a> {
         self
     }
 
-    /// Calls `observer` with the number of bytes once they are read: what a progress bar wants.
-    pub fn observed(self, observer: impl FnOnce(usize) + 'a) -> Self {
+    /// Calls `observer` with the number of bytes once they are read: what a progress bar wants. Its error is the
+    /// tensor's.
+    pub fn observed(self, observer: impl FnOnce(usize) -> Result<()> + 'a) -> Self {
         let info = self.info.clone();
-        self.map(info, move |bytes| {
-            observer(bytes.len());
-            Ok(bytes)
-        })
+        self.map(info, move |bytes| observer(bytes.len()).map(|()| bytes))
     }
 
     /// The bytes, checked against the declared size. `path` is the file being written, for the message.

@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use bit_config::BitConfig;
-use bit_convert::{Checkpoint, ConvertOptions, DType, Dialect, Format, Target, convert, write_burnpack};
+use bit_convert::{
+    Checkpoint, ConvertError, ConvertOptions, DType, Dialect, Format, Target, convert, write_burnpack,
+};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 fn fixture(name: &str) -> PathBuf {
@@ -193,7 +196,10 @@ fn progress_counts_every_byte_once() {
     let folder = tempfile::tempdir().unwrap();
     let source = Checkpoint::open(&fixture("preactivation")).unwrap();
     let seen = std::cell::RefCell::new(vec![]);
-    let progress = |done: u64, total: u64| seen.borrow_mut().push((done, total));
+    let progress = |done: u64, total: u64| {
+        seen.borrow_mut().push((done, total));
+        ControlFlow::Continue(())
+    };
     let options = ConvertOptions {
         progress: Some(&progress),
         ..ConvertOptions::default()
@@ -202,6 +208,35 @@ fn progress_counts_every_byte_once() {
     let bytes: u64 = source.tensors().iter().map(|info| info.byte_len() as u64).sum();
     assert_eq!(seen.borrow().len(), source.tensors().len());
     assert_eq!(seen.borrow().last(), Some(&(bytes, bytes)));
+}
+
+#[test]
+fn a_cancelled_conversion_leaves_no_file_whatever_the_format() {
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    let targets = [
+        Target::Transformers,
+        Target::Pytorch,
+        Target::Google,
+        Target::Burnpack,
+        Target::Onnx,
+    ];
+    for target in targets {
+        let folder = tempfile::tempdir().unwrap();
+        let halfway = |done: u64, total: u64| match done * 2 < total {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        };
+        let options = ConvertOptions {
+            progress: Some(&halfway),
+            ..ConvertOptions::default()
+        };
+        let cancelled = convert(&source, folder.path(), target, &options).unwrap_err();
+        assert!(
+            matches!(cancelled, ConvertError::Cancelled { .. }),
+            "{target}: {cancelled}"
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{target}");
+    }
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Network {
         let stem = 64 * width;
         let (mut blocks, mut inputs) = (Vec::new(), stem);
         for (stage, depth) in depths.into_iter().enumerate() {
-            let (out, stride) = (256 * width << stage, if stage == 0 { 1 } else { 2 });
+            let (out, stride) = ((256 * width) << stage, if stage == 0 { 1 } else { 2 });
             for block in 0..depth {
                 let stride = if block == 0 { stride } else { 1 };
                 blocks.push(Block {

@@ -14,6 +14,8 @@ pub type Pad = (usize, usize);
 /// without gradients, it is a channels-last buffer with its statistics, whose normalization is applied by the layer
 /// that reads it: the same numbers, several times faster.
 #[derive(Clone, Debug)]
+// A box around the tensor, whose size depends on the backends compiled in, would cost an allocation a layer.
+#[allow(clippy::large_enum_variant)]
 pub enum FeatureMap {
     /// A tensor of any device.
     Tensor(Tensor<4>),

@@ -18,11 +18,13 @@ impl ConvPadding {
         let span = dilation * (kernel - 1);
         match padding {
             Some(GlobalPadding::Valid) => Self::Static(0),
-            Some(GlobalPadding::Same) if stride != 1 || span % 2 != 0 => Self::Dynamic(DynamicPad2d {
-                kernel,
-                stride,
-                dilation,
-            }),
+            Some(GlobalPadding::Same) if stride != 1 || !span.is_multiple_of(2) => {
+                Self::Dynamic(DynamicPad2d {
+                    kernel,
+                    stride,
+                    dilation,
+                })
+            }
             _ => Self::Static((stride - 1 + span) / 2),
         }
     }

@@ -1,13 +1,15 @@
 //! `bit convert`.
 
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use bit_convert::{BitTensors, ConvertOptions, Dialect, Target, convert};
+use bit_convert::{BitTensors, ConvertError, ConvertOptions, Dialect, Target, convert};
 
 use crate::args::{ConvertArgs, SourceDialect};
 use crate::commands::verify::verify;
+use crate::interrupt;
 use crate::output::Sink;
 use crate::progress;
 use crate::source::{Source, named};
@@ -23,10 +25,17 @@ pub fn run(args: &ConvertArgs) -> Result<Status> {
     let source = Source::open(&args.source)?;
     check_dialect(args, &source.checkpoint().to_transformers()?)?;
 
+    interrupt::install()?;
     let bar = progress::bytes();
-    let advance = |done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
+    let shown = bar.clone();
+    let advance = move |done, total| {
+        shown.set_length(total);
+        shown.set_position(done);
+        if interrupt::requested() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
     let options = ConvertOptions {
         dtype: args.dtype.map(Into::into),
@@ -35,10 +44,10 @@ pub fn run(args: &ConvertArgs) -> Result<Status> {
         progress: Some(&advance),
         ..ConvertOptions::default()
     };
-    let converted = named(
-        &args.source,
-        convert(source.checkpoint(), &args.dest, target, &options),
-    )?;
+    let converted = match convert(source.checkpoint(), &args.dest, target, &options) {
+        Err(ConvertError::Cancelled { .. }) => return Ok(Status::Interrupted),
+        converted => named(&args.source, converted)?,
+    };
     bar.finish_and_clear();
 
     if let Some(first) = converted.unused.first() {

@@ -9,6 +9,7 @@ use crate::args::EmbeddingFile;
 use crate::feature::Feature;
 use crate::inputs::Input;
 use crate::output::delimited::fields;
+use crate::output::parquet::ParquetRows;
 use crate::output::{Sink, headers};
 use crate::pipeline::{Receive, Row};
 
@@ -21,12 +22,15 @@ pub enum EmbeddingFormat {
     Npy,
     /// A row an image: its name, then the values.
     Csv,
+    /// A row an image: its name, and the values as a list.
+    Parquet,
 }
 
 const FORMATS: &[(EmbeddingFormat, &str)] = &[
     (EmbeddingFormat::Safetensors, "safetensors"),
     (EmbeddingFormat::Npy, "npy"),
     (EmbeddingFormat::Csv, "csv"),
+    (EmbeddingFormat::Parquet, "parquet"),
 ];
 
 impl FromStr for EmbeddingFormat {
@@ -36,12 +40,7 @@ impl FromStr for EmbeddingFormat {
         let found = FORMATS.iter().find(|row| row.1 == extension).map(|row| row.0);
         found.ok_or_else(|| {
             let known: Vec<_> = FORMATS.iter().map(|row| format!(".{}", row.1)).collect();
-            let parquet = if extension == "parquet" {
-                "; .parquet is not supported yet"
-            } else {
-                ""
-            };
-            format!("the file's name must end in {}{parquet}", known.join(", "))
+            format!("the file's name must end in {}", known.join(", "))
         })
     }
 }
@@ -60,6 +59,8 @@ pub struct EmbeddingWriter {
     shape: Option<Vec<usize>>,
     /// Bytes before the first row.
     reserved: usize,
+    /// Rows that wait for their row group, when that is the format.
+    parquet: Option<ParquetRows>,
 }
 
 impl EmbeddingWriter {
@@ -74,6 +75,7 @@ impl EmbeddingWriter {
             written: Vec::new(),
             shape: None,
             reserved: 0,
+            parquet: None,
         })
     }
 
@@ -85,13 +87,12 @@ impl EmbeddingWriter {
         match self.file.format {
             EmbeddingFormat::Npy => Ok(headers::npy(&whole)),
             EmbeddingFormat::Safetensors => {
-                let metadata = [
-                    ("feature", self.feature.to_string()),
-                    ("model", self.model.clone()),
-                    ("paths", serde_json::to_string(images)?),
-                ];
-                Ok(headers::safetensors(&whole, &metadata, reserved))
+                let [feature, model] = self.origin();
+                let paths = ("paths", serde_json::to_string(images)?);
+                Ok(headers::safetensors(&whole, &[feature, model, paths], reserved))
             }
+            // Its first bytes come with its first rows.
+            EmbeddingFormat::Parquet => Ok(Vec::new()),
             EmbeddingFormat::Csv => {
                 let columns = (0..shape.iter().product()).map(|column: usize| column.to_string());
                 fields(std::iter::once("image".to_owned()).chain(columns))
@@ -106,13 +107,27 @@ impl EmbeddingWriter {
             .shape
             .take()
             .with_context(|| format!("{path}: not written, because no image could be used"))?;
-        if self.file.format != EmbeddingFormat::Csv {
-            let header = self.header(&self.written, &shape, self.reserved)?;
-            self.sink
-                .overwrite_start(&header)
-                .with_context(|| format!("{path}: cannot write"))?;
-        }
+        let written = match self.file.format {
+            EmbeddingFormat::Csv => Ok(()),
+            EmbeddingFormat::Parquet => {
+                let rest = self.parquet.take().map(ParquetRows::finish).transpose()?;
+                self.sink.write_all(&rest.unwrap_or_default())
+            }
+            EmbeddingFormat::Npy | EmbeddingFormat::Safetensors => {
+                let header = self.header(&self.written, &shape, self.reserved)?;
+                self.sink.overwrite_start(&header)
+            }
+        };
+        written.with_context(|| format!("{path}: cannot write"))?;
         self.sink.finish()
+    }
+
+    /// What the values are and where they come from, for formats with room for it.
+    fn origin(&self) -> [(&'static str, String); 2] {
+        [
+            ("feature", self.feature.to_string()),
+            ("model", self.model.clone()),
+        ]
     }
 
     fn begin(&mut self, shape: &[usize]) -> Result<()> {
@@ -120,6 +135,11 @@ impl EmbeddingWriter {
         self.reserved = header.len();
         self.sink.write_all(&header)?;
         self.shape = Some(shape.to_vec());
+        if self.file.format == EmbeddingFormat::Parquet {
+            let [feature, model] = self.origin();
+            let metadata = [feature, model, ("shape", serde_json::to_string(shape)?)];
+            self.parquet = Some(ParquetRows::new(shape.iter().product(), &metadata)?);
+        }
         Ok(())
     }
 }
@@ -138,8 +158,9 @@ impl Receive for EmbeddingWriter {
             row.shape,
             self.shape.as_deref().unwrap_or_default()
         );
-        let bytes: Vec<u8> = match self.file.format {
-            EmbeddingFormat::Csv => {
+        let bytes: Vec<u8> = match (&mut self.parquet, self.file.format) {
+            (Some(rows), _) => rows.push(&input.to_string(), &row.values)?,
+            (None, EmbeddingFormat::Csv) => {
                 let values = row.values.iter().map(f32::to_string);
                 fields(std::iter::once(input.to_string()).chain(values))?
             }

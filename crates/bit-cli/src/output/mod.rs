@@ -3,6 +3,7 @@
 mod delimited;
 mod embeddings;
 mod headers;
+mod parquet;
 mod predictions;
 mod sink;
 

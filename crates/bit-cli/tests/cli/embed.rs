@@ -158,11 +158,59 @@ fn npy_and_csv_hold_the_same_numbers() {
 }
 
 #[test]
+fn parquet_holds_the_same_numbers_beside_the_names() {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::{ListAccessor, RowAccessor};
+
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b] = two_digits();
+    let files = ["x.safetensors", "x.parquet"].map(|name| folder.path().join(name));
+    for file in &files {
+        embed(file, &[&a, &b, "--feature", "hidden_states.4"]).ok();
+    }
+    let (shape, expected) = read(&files[0]);
+
+    let reader = SerializedFileReader::new(std::fs::File::open(&files[1]).unwrap()).unwrap();
+    let metadata = reader
+        .metadata()
+        .file_metadata()
+        .key_value_metadata()
+        .unwrap()
+        .clone();
+    let stored = metadata.iter().find(|pair| pair.key == "shape").unwrap();
+    let row_shape: Vec<usize> = serde_json::from_str(stored.value.as_ref().unwrap()).unwrap();
+    assert_eq!(row_shape, shape[1..]);
+    let rows: Vec<_> = reader
+        .get_row_iter(None)
+        .unwrap()
+        .map(|row| row.unwrap())
+        .collect();
+    let names: Vec<_> = rows
+        .iter()
+        .map(|row| row.get_string(0).unwrap().clone())
+        .collect();
+    assert_eq!(names, [a, b]);
+    let values: Vec<f32> = rows
+        .iter()
+        .map(|row| row.get_list(1).unwrap())
+        .flat_map(|list| {
+            (0..list.len())
+                .map(|i| list.get_float(i).unwrap())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(values, expected);
+}
+
+#[test]
 fn a_file_name_that_says_no_format_is_a_usage_error_that_says_which_do() {
-    for name in ["x", "x.parquet", "x.NPY"] {
+    for name in ["x", "x.arrow", "x.NPY"] {
         let run = embed(Path::new(name), &[&digit("0-0")]);
         assert_eq!(run.status, 2, "{run:?}");
-        assert!(run.stderr.contains(".safetensors, .npy, .csv"), "{run:?}");
+        assert!(
+            run.stderr.contains(".safetensors, .npy, .csv, .parquet"),
+            "{run:?}"
+        );
     }
 }
 

@@ -1,37 +1,32 @@
 //! What stands beside the weights in a folder: transformers' and timm's JSON files.
 
-use super::safetensors::write_text;
 use crate::error::{ConvertError, Result};
 use bit_config::zoo::{ARCHITECTURES, Architecture};
 use bit_config::{BitConfig, ImageProcessorConfig, PerChannel, Resample, SizeDict};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Writes `config.json` and, when it is known, `preprocessor_config.json`, as transformers reads them.
-pub(crate) fn write_transformers_configs(
-    folder: &Path,
-    config: &BitConfig,
-    processor: Option<&ImageProcessorConfig>,
-) -> Result<Vec<PathBuf>> {
-    let mut files = vec![folder.join("config.json")];
-    write_text(&files[0], &config.to_json())?;
-    if let Some(processor) = processor {
-        files.push(folder.join("preprocessor_config.json"));
-        write_text(&files[1], &processor.to_json())?;
-    }
-    Ok(files)
+/// Files by their names in the folder.
+pub(crate) type Texts = Vec<(&'static str, String)>;
+
+/// `config.json` and, when it is known, `preprocessor_config.json`, as transformers reads them.
+pub(crate) fn transformers_configs(config: &BitConfig, processor: Option<&ImageProcessorConfig>) -> Texts {
+    let processor = processor.map(|processor| ("preprocessor_config.json", processor.to_json()));
+    std::iter::once(("config.json", config.to_json()))
+        .chain(processor)
+        .collect()
 }
 
-/// Writes timm's `config.json`, from which `timm.create_model("local-dir:…")` makes the model.
+/// timm's `config.json`, from which `timm.create_model("local-dir:…")` makes the model.
 ///
 /// # Errors
 ///
 /// timm knows BiT's six architectures by name and takes no others from a file.
-pub(crate) fn write_timm_config(
+pub(crate) fn timm_config(
     folder: &Path,
     config: &BitConfig,
     processor: Option<&ImageProcessorConfig>,
-) -> Result<Vec<PathBuf>> {
+) -> Result<Texts> {
     let Some(architecture) = ARCHITECTURES.iter().find(|known| is(config, known)) else {
         let reason = "timm makes only BiT's six published architectures from a folder; a single file \
              (a destination that ends in .safetensors) can have any shape";
@@ -65,9 +60,7 @@ pub(crate) fn write_timm_config(
         "num_features": config.out_channels(),
         "pretrained_cfg": pretrained,
     });
-    let path = folder.join("config.json");
-    write_text(&path, &format!("{json:#}\n"))?;
-    Ok(vec![path])
+    Ok(vec![("config.json", format!("{json:#}\n"))])
 }
 
 /// Whether a configuration is a published architecture, whatever its labels are.

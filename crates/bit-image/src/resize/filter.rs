@@ -60,7 +60,8 @@ fn bicubic(x: f64) -> f64 {
     }
 }
 
-fn sinc(x: f64) -> f64 {
+/// `sin(pi x) / (pi x)`.
+pub(crate) fn sinc(x: f64) -> f64 {
     if x == 0.0 { 1.0 } else { (x * PI).sin() / (x * PI) }
 }
 

@@ -1,12 +1,13 @@
 //! torch's antialiased resize of `f32` pixels.
 //!
 //! torch computes each axis's weights in `f32` (with `f64` where C's promotion rules say so), and its compiler fuses
-//! some of the multiplications with additions; both are copied here, so that float inputs agree bit for bit. The
-//! exception is lanczos, whose weights differ from torch's in the last bit.
+//! some of the multiplications with additions; both are copied here, so that float inputs agree bit for bit.
 
+use std::f32::consts::PI;
 use std::ops::Range;
 
 use super::weights::Axis;
+use super::filter::sinc;
 use super::{Filter, Resize, nearest};
 
 /// Interleaved `f32` pixels.
@@ -92,6 +93,12 @@ fn weight(filter: Filter, x: f32) -> f32 {
         }
         Filter::Bicubic => 0.0,
         Filter::Bilinear => (1.0 - x.abs()).max(0.0),
+        // The first factor is a C float, and the second a double, because it is given `x / 3.0`.
+        Filter::Lanczos if x.abs() < 3.0 => {
+            let angle = x.abs() * PI;
+            let near = if x == 0.0 { 1.0 } else { angle.sin() / angle };
+            (f64::from(near) * sinc(f64::from(x.abs()) / 3.0)) as f32
+        }
         other => other.weight(f64::from(x)) as f32,
     }
 }

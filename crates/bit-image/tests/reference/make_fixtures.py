@@ -149,8 +149,6 @@ def cases(names):
         # Raw arrays of each type; floats go through their own resize in torch.
         for name in raw_arrays():
             for resample in FILTERS[kind]:
-                if kind == "torchvision" and resample == 1 and "u8" not in name:
-                    continue  # torch's float lanczos agrees to the last bits only
                 for convert in (True, False):
                     yield case(kind, "raw", name, "raw", do_convert_rgb=convert, resample=resample, size=[13, 33], do_center_crop=False,
                                do_normalize=convert)

@@ -1,7 +1,7 @@
 //! Any bytes as the pickle of a zip that is otherwise sound, and as the pickles of the legacy format.
 #![no_main]
 
-use bit_convert_fuzz::{read_everything, stored_zip};
+use bit_fuzz::{read_everything, stored_zip};
 
 libfuzzer_sys::fuzz_target!(|pickle: &[u8]| {
     read_everything(&stored_zip(&[("m/data.pkl", pickle), ("m/data/0", &[0; 256])]));

@@ -9,7 +9,7 @@ SUFFIXES = {"pytorch": "data.pkl", "npz": ".npy"}
 for target, suffix in SUFFIXES.items():
     folder = HERE / "corpus" / target
     folder.mkdir(parents=True, exist_ok=True)
-    for fixture in (HERE.parent / "tests" / "fixtures").iterdir():
+    for fixture in (HERE.parent / "crates" / "bit-convert" / "tests" / "fixtures").iterdir():
         if not zipfile.is_zipfile(fixture):
             continue
         archive = zipfile.ZipFile(fixture)
