@@ -1,5 +1,27 @@
 //! Labelled pictures: where they come from, how they are divided, and how they become batches.
 //!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use bit_config::hyperrule;
+//! use bit_transfer::data::{self, LoaderOptions, OpenOptions, TrainLoader, TrainTransform};
+//!
+//! # fn main() -> Result<(), bit_transfer::TransferError> {
+//! let flowers = data::open("flowers".as_ref(), &OpenOptions::default())?.train;
+//! let (train, _validation) = flowers.split(0.1, 0)?;
+//! let [height, width] = train.image_size()?;
+//!
+//! let transform = TrainTransform::new(hyperrule::resolution(height, width));
+//! let loader = TrainLoader::new(Arc::new(train), transform, LoaderOptions::default(), 0)?;
+//! for batch in loader.take(500) {
+//!     let [images, channels, height, width] = batch?.shape;
+//!     assert_eq!((channels, height), (3, width));
+//!     assert!(images > 0);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | file | what is in it |
 //! |---|---|
 //! | `set.rs` | pictures with their labels |
