@@ -70,14 +70,18 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Splits, TransferError>
         false => read_file(path, options),
     }?;
     let splits = assemble(parts, options)?;
-    if splits.train.is_empty() {
-        return Err(TransferError::NoImages {
-            place: path.display().to_string(),
-            expected: match splits.test.is_some() || splits.validation.is_some() {
-                true => "some images for training beside those for validation and test".into(),
-                false => "some labelled images".into(),
-            },
-        });
+    let parts = [
+        ("training", Some(&splits.train)),
+        ("validation", splits.validation.as_ref()),
+        ("test", splits.test.as_ref()),
+    ];
+    for (name, set) in parts {
+        if set.is_some_and(DataSet::is_empty) {
+            return Err(TransferError::NoImages {
+                place: format!("{}, {name} data", path.display()),
+                expected: "some labelled images".into(),
+            });
+        }
     }
     Ok(splits)
 }

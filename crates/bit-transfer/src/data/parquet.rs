@@ -231,9 +231,18 @@ impl RowReader<'_> {
         let class = usize::try_from(number)
             .ok()
             .and_then(|number| classes.get(number));
-        class
-            .cloned()
-            .ok_or_else(|| self.wrong(column, field, format!("0 to {}", classes.len().saturating_sub(1))))
+        class.cloned().ok_or_else(|| {
+            let hint = if number == -1 {
+                " (-1 is no label: leave this file out)"
+            } else {
+                ""
+            };
+            self.wrong(
+                column,
+                field,
+                format!("0 to {}{hint}", classes.len().saturating_sub(1)),
+            )
+        })
     }
 }
 

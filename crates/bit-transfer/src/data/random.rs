@@ -59,3 +59,63 @@ fn mix(bits: u64) -> u64 {
     let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_splitmix64s_in_every_release() {
+        let mut random = Random(0);
+        assert_eq!(
+            [random.bits(), random.bits()],
+            [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4]
+        );
+        let mut stream = Random::new(42, "augment", 7);
+        assert_eq!(
+            [stream.below(1000), stream.below(1000), stream.below(1000)],
+            [964, 261, 541]
+        );
+    }
+
+    #[test]
+    fn seed_purpose_and_index_each_make_another_stream() {
+        let streams = [(0, "a", 0), (1, "a", 0), (0, "b", 0), (0, "a", 1)];
+        let firsts = streams.map(|(seed, purpose, index)| Random::new(seed, purpose, index).bits());
+        let different: std::collections::BTreeSet<u64> = firsts.into_iter().collect();
+        assert_eq!(different.len(), 4);
+    }
+
+    #[test]
+    fn numbers_are_uniform() {
+        let mut random = Random::new(3, "test", 0);
+        let mut counts = [0; 5];
+        (0..10_000).for_each(|_| counts[random.below(5)] += 1);
+        assert!(
+            counts.iter().all(|count| (1850..2150).contains(count)),
+            "{counts:?}"
+        );
+        let mean = (0..10_000).map(|_| random.unit()).sum::<f64>() / 10_000.0;
+        assert!((mean - 0.5).abs() < 0.02, "{mean}");
+        let heads = (0..10_000).filter(|_| random.coin()).count();
+        assert!((4800..5200).contains(&heads), "{heads}");
+        assert_eq!(random.below(0), 0);
+    }
+
+    #[test]
+    fn a_permutation_has_every_number_once_and_each_place_is_as_likely() {
+        let mut counts = [[0; 4]; 4];
+        for index in 0..8000 {
+            let order = Random::new(0, "test", index).permutation(4);
+            order
+                .iter()
+                .enumerate()
+                .for_each(|(place, number)| counts[place][*number] += 1);
+        }
+        let counts = counts.concat();
+        assert!(
+            counts.iter().all(|count| (1850..2150).contains(count)),
+            "{counts:?}"
+        );
+    }
+}

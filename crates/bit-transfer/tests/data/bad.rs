@@ -65,7 +65,13 @@ const DAMAGES: &[Damage] = &[
         for part in ["val", "test"] {
             class_folders(&folder.join(part), &[("a", 1), ("b", 1)]);
         }
-        "some images for training".into()
+        "training data: no images".into()
+    },
+    |folder, random| {
+        let (part, name) = [("val", "validation"), ("test", "test")][random.below(2)];
+        class_folders(&folder.join("train"), &[("a", 1), ("b", 1)]);
+        class_folders(&folder.join(part), &[("a", 0)]);
+        format!("{name} data: no images")
     },
     #[cfg(unix)]
     |folder, random| {
@@ -262,7 +268,7 @@ const DAMAGES: &[Damage] = &[
 const BAD_PARQUET: [(&str, &str); 9] = [
     (
         "parquet/bad/unlabelled.parquet",
-        "row 1: \"label\" is -1; expected 0 to 2",
+        "row 1: \"label\" is -1; expected 0 to 2 (-1 is no label",
     ),
     (
         "parquet/bad/out_of_range.parquet",

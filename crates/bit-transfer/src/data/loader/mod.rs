@@ -26,6 +26,9 @@ use crate::data::{DataSet, ImageSource, LabelTask};
 pub use eval::EvalLoader;
 pub use train::TrainLoader;
 
+/// Most pictures in a batch.
+const MAX_BATCH: usize = 1 << 20;
+
 /// Pictures ready for the network, with their targets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
@@ -96,9 +99,11 @@ impl Default for LoaderOptions {
 impl LoaderOptions {
     /// The threads that decode.
     fn pool(&self) -> Result<rayon::ThreadPool, TransferError> {
-        if self.batch_size == 0 {
-            let message = "the batch size is 0; expected at least 1";
-            return Err(TransferError::Argument(message.into()));
+        if !(1..=MAX_BATCH).contains(&self.batch_size) {
+            return Err(TransferError::Argument(format!(
+                "the batch size is {}; expected 1 to {MAX_BATCH}",
+                self.batch_size
+            )));
         }
         let name = |index| format!("decode-{index}");
         let pool = rayon::ThreadPoolBuilder::new()
