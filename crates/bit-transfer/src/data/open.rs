@@ -65,10 +65,12 @@ pub struct Splits {
 /// [`TransferError`] that names the file, what was found there and what would be right.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Splits, TransferError> {
     let metadata = std::fs::metadata(path).map_err(TransferError::io(path, "open the data"))?;
-    let parts = match metadata.is_dir() {
-        true => read_folder(path, options),
-        false => read_file(path, options),
-    }?;
+    let parts = match () {
+        () if metadata.is_dir() => read_folder(path, options)?,
+        () if metadata.is_file() => read_file(path, options)?,
+        // Reading from a pipe or device may never end.
+        () => return Err(unknown_kind(path, "neither a file nor a folder")),
+    };
     let splits = assemble(parts, options)?;
     let parts = [
         ("training", Some(&splits.train)),
@@ -94,11 +96,15 @@ fn read_file(path: &Path, options: &OpenOptions) -> Result<Vec<Part>, TransferEr
     match () {
         () if folder::has_ending(path, &table::ENDINGS) => table::read(path, Split::Train, options),
         () if folder::has_ending(path, &["bin"]) => Ok(vec![cifar::read(path)?]),
-        () => Err(TransferError::Layout {
-            path: path.into(),
-            found: "a file of unknown kind".into(),
-            expected: "a folder, or a .parquet, .csv, .tsv, .jsonl or CIFAR .bin file".into(),
-        }),
+        () => Err(unknown_kind(path, "a file of unknown kind")),
+    }
+}
+
+fn unknown_kind(path: &Path, found: &str) -> TransferError {
+    TransferError::Layout {
+        path: path.into(),
+        found: found.into(),
+        expected: "a folder, or a .parquet, .csv, .tsv, .jsonl or CIFAR .bin file".into(),
     }
 }
 
