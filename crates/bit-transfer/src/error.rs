@@ -78,6 +78,38 @@ pub enum TransferError {
     /// A setting is out of range or contradicts another.
     #[error("{0}")]
     Argument(String),
+    /// The loss is infinite or not a number.
+    #[error(
+        "the loss of step {step} is {loss} at learning rate {learning_rate}: training has diverged; a lower base \
+         learning rate would be right, and the last checkpoint is still good"
+    )]
+    Diverged {
+        /// The step, counted from 0.
+        step: usize,
+        /// What was computed.
+        loss: f64,
+        /// The learning rate of the step.
+        learning_rate: f64,
+    },
+    /// A folder holds a run already, or a checkpoint of another run.
+    #[error("{}: {found}; {expected}", path.display())]
+    Run {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// A checkpoint cannot be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] bit_convert::ConvertError),
+    /// The model cannot be loaded or saved.
+    #[error(transparent)]
+    Pretrained(#[from] bit_pretrained::PretrainedError),
+    /// The model does not take the pictures.
+    #[error(transparent)]
+    Model(#[from] bit_model::ModelError),
 }
 
 impl TransferError {

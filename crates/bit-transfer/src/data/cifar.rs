@@ -145,7 +145,7 @@ pub(super) fn read(path: &Path) -> Result<Part, TransferError> {
         .chunks_exact(record)
         .enumerate()
         .map(row)
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<_, TransferError>>()?;
     Ok(Part {
         split,
         place: path.into(),

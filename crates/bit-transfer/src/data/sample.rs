@@ -106,7 +106,11 @@ impl DataSet {
         };
         Ok(Self {
             classes: classes.to_vec(),
-            examples: self.examples.iter().map(moved).collect::<Result<_, _>>()?,
+            examples: self
+                .examples
+                .iter()
+                .map(moved)
+                .collect::<Result<_, TransferError>>()?,
             task: self.task,
         })
     }
