@@ -200,7 +200,7 @@ fn ctrl_c_finishes_the_step_and_saves_a_model_and_resume_goes_on() {
     let data = path(&digit_folders(root.path()));
     let (whole, stopped) = (root.path().join("whole"), root.path().join("stopped"));
     let (whole_name, stopped_name) = (path(&whole), path(&stopped));
-    let recipe = ["--steps", "40"];
+    let recipe = ["--steps", "40", "--optimizer", "adamw", "--freeze", "stage1"];
     bit(&finetune(&data, &whole_name, &recipe)).ok();
     let mut child = run_until(&finetune(&data, &stopped_name, &recipe), &stopped, 9);
     let interrupt = std::process::Command::new("kill")
@@ -219,7 +219,12 @@ fn ctrl_c_finishes_the_step_and_saves_a_model_and_resume_goes_on() {
     ])
     .json();
     assert_eq!(report["images"], 30);
-    bit(&finetune(&data, &stopped_name, &["--steps", "40", "--resume"])).ok();
+    bit(&finetune(
+        &data,
+        &stopped_name,
+        &[&recipe[..], &["--resume"]].concat(),
+    ))
+    .ok();
     assert!(result(&whole) == result(&stopped), "the results differ");
 }
 
@@ -293,6 +298,39 @@ fn a_probe_fits_a_head_in_one_pass() {
     ])
     .json();
     assert_eq!(report["top1"], found["test"]["top1"]);
+}
+
+#[test]
+fn a_table_with_several_labels_an_image_trains_a_yes_or_no_for_each() {
+    let root = tempfile::tempdir().unwrap();
+    let mut table = "image,labels\n".to_owned();
+    for name in listing(Path::new(&digits())) {
+        let digit: usize = name[..1].parse().unwrap();
+        let labels = ["even", "large"].into_iter().zip([digit % 2 == 0, digit > 4]);
+        let labels: Vec<&str> = labels.filter(|(_, is)| *is).map(|(label, _)| label).collect();
+        table += &format!("{}/{name},{}\n", digits(), labels.join("|"));
+    }
+    let (data, output) = (root.path().join("digits.csv"), root.path().join("model"));
+    std::fs::write(&data, table).unwrap();
+    bit(&finetune(&path(&data), &path(&output), &["--steps", "30"])).ok();
+    let config = json(&output.join("config.json"));
+    assert_eq!(config["problem_type"], "multi_label_classification");
+    assert_eq!(config["id2label"]["1"], "large");
+    let report = bit(&[
+        "evaluate",
+        "--data",
+        &path(&data),
+        "--model",
+        &path(&output),
+        "--format",
+        "json",
+    ])
+    .json();
+    assert_eq!(
+        (report["images"].as_u64(), report["task"].as_str()),
+        (Some(30), Some("multi_label"))
+    );
+    assert!(report["loss"].as_f64() < Some(std::f64::consts::LN_2), "{report}");
 }
 
 #[test]

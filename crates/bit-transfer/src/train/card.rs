@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::data::{DataSet, LabelTask};
 use crate::metrics::Report;
-use crate::train::run::{RunData, Score};
+use crate::train::options::RunData;
+use crate::train::outcome::Score;
 
 /// What a card tells.
 pub(crate) struct CardFacts<'a> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::TransferError;
 use crate::train::events::EventWriter;
 use crate::train::folder::{RunFolder, write_whole};
-use crate::train::run::Score;
+use crate::train::outcome::Score;
 use crate::train::trainer::StepReport;
 
 /// Writes `metrics.jsonl` and an event file.

@@ -9,6 +9,7 @@
 //! | `evaluate.rs` | scores over a whole set |
 //! | `state.rs` | everything a step depends on, in one file |
 //! | `run.rs`, `folder.rs` | from the first step to the result, with checkpoints |
+//! | `options.rs`, `observer.rs`, `outcome.rs` | what goes into a run, who watches it, what it comes to |
 //! | `log.rs`, `events.rs`, `card.rs` | what is written beside: JSONL, TensorBoard, the model card |
 
 mod card;
@@ -20,7 +21,10 @@ mod freeze;
 mod log;
 mod loss;
 mod mixup;
+mod observer;
 mod optimizer;
+mod options;
+mod outcome;
 mod parameters;
 mod recipe;
 mod run;
@@ -35,7 +39,10 @@ pub use facts::DataFacts;
 pub(crate) use folder::{open_result, write_whole};
 pub use freeze::Freeze;
 pub use mixup::Mix;
+pub use observer::Observer;
+pub use options::{RunData, RunOptions};
+pub use outcome::{Outcome, Score};
 pub use recipe::{OptimizerKind, Recipe, RecipeOptions};
-pub use run::{Observer, Outcome, RunData, RunOptions, Score, finetune};
+pub use run::finetune;
 pub(crate) use trainer::classifier;
 pub use trainer::{Start, StepReport, Trainer};

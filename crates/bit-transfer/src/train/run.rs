@@ -1,6 +1,5 @@
 //! A run from its first step to its result.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,7 +8,6 @@ use bit_convert::{Checkpoint, write_safetensors};
 use bit_image::{Processor, ProcessorKind};
 use bit_model::BitForImageClassification;
 use bit_pretrained::{PretrainedError, save_pretrained};
-use serde::{Deserialize, Serialize};
 
 use crate::TransferError;
 use crate::data::{DataSet, LoaderOptions, Skipped, TrainLoader, TrainTransform, recipe_processor};
@@ -18,105 +16,11 @@ use crate::train::card::{CardFacts, model_card};
 use crate::train::evaluate::evaluate;
 use crate::train::folder::{RunFolder, write_whole};
 use crate::train::log::RunLog;
+use crate::train::observer::Observer;
+use crate::train::options::{RunData, RunOptions};
+use crate::train::outcome::{Outcome, Score};
 use crate::train::state;
-use crate::train::trainer::{StepReport, Trainer};
-
-/// The parts of the data.
-#[derive(Clone, Debug)]
-pub struct RunData {
-    /// To learn from.
-    pub train: Arc<DataSet>,
-    /// To choose the best checkpoint by; without it the last one is the result.
-    pub validation: Option<Arc<DataSet>>,
-    /// To measure the result with.
-    pub test: Option<Arc<DataSet>>,
-}
-
-/// Where a run goes and how it gets there; nothing here changes what it computes.
-#[derive(Clone, Debug)]
-pub struct RunOptions {
-    /// The folder of the result and of the checkpoints.
-    pub output: PathBuf,
-    /// Whether to continue the run in that folder, if there is one.
-    pub resume: bool,
-    /// Steps between two evaluations; a tenth of all steps when absent.
-    pub evaluate_every: Option<usize>,
-    /// Steps between two checkpoints; those of the evaluations when absent.
-    pub save_every: Option<usize>,
-    /// Whether a picture that cannot be used is an error; otherwise it is skipped.
-    pub strict: bool,
-    /// Threads that decode pictures; all of the machine's when 0.
-    pub threads: usize,
-    /// Most bytes of decoded pictures to keep.
-    pub cache: u64,
-    /// What the model card calls the pretrained model and the data.
-    pub model_name: String,
-    /// What the model card calls the data.
-    pub data_name: String,
-}
-
-/// Validation scores after a number of steps.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Score {
-    /// Steps taken.
-    pub steps: usize,
-    /// Mean loss.
-    pub loss: f64,
-    /// Share of pictures whose highest score is on a right class, in [0, 1].
-    pub top1: f64,
-    /// Share of pictures with a right class among the five highest scores.
-    pub top5: f64,
-}
-
-impl Score {
-    /// More pictures right, or as many at a lower loss.
-    fn beats(&self, other: &Self) -> bool {
-        (self.top1, -self.loss) > (other.top1, -other.loss)
-    }
-}
-
-/// Who watches a run. Everything has a default: to look away.
-pub trait Observer {
-    /// Training starts or continues with this step, of so many.
-    fn begin(&mut self, first_step: usize, steps: usize) {
-        let _ = (first_step, steps);
-    }
-
-    /// A step was taken.
-    fn step(&mut self, report: &StepReport, images_per_second: f64) {
-        let _ = (report, images_per_second);
-    }
-
-    /// An evaluation has done so many pictures.
-    fn evaluating(&mut self, done: usize, images: usize) {
-        let _ = (done, images);
-    }
-
-    /// An evaluation of the validation data is done.
-    fn evaluated(&mut self, score: &Score) {
-        let _ = score;
-    }
-
-    /// Whether to finish the step, evaluate, save, and end.
-    fn stop(&mut self) -> bool {
-        false
-    }
-}
-
-/// What a run came to.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// Steps taken, those before a resume included.
-    pub steps: usize,
-    /// Whether the observer ended it early.
-    pub stopped: bool,
-    /// Validation scores of the result.
-    pub validation: Option<Score>,
-    /// Scores of the result on the test data.
-    pub test: Option<Report>,
-    /// Pictures that could not be used.
-    pub skipped: Vec<Skipped>,
-}
+use crate::train::trainer::Trainer;
 
 /// Trains until the recipe's end and writes the result as a folder that transformers reads.
 ///

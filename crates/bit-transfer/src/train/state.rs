@@ -11,9 +11,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::TransferError;
+use crate::train::outcome::Score;
 use crate::train::parameters;
 use crate::train::recipe::Recipe;
-use crate::train::run::Score;
 use crate::train::trainer::Trainer;
 
 /// Metadata that makes a safetensors file a training state.
