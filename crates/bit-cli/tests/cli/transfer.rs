@@ -306,7 +306,9 @@ fn a_table_with_several_labels_an_image_trains_a_yes_or_no_for_each() {
     let mut table = "image,labels\n".to_owned();
     for name in listing(Path::new(&digits())) {
         let digit: usize = name[..1].parse().unwrap();
-        let labels = ["even", "large"].into_iter().zip([digit % 2 == 0, digit > 4]);
+        let labels = ["even", "large"]
+            .into_iter()
+            .zip([digit.is_multiple_of(2), digit > 4]);
         let labels: Vec<&str> = labels.filter(|(_, is)| *is).map(|(label, _)| label).collect();
         table += &format!("{}/{name},{}\n", digits(), labels.join("|"));
     }

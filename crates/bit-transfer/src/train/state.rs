@@ -192,3 +192,110 @@ fn refuse(path: &Path, found: String, expected: String) -> TransferError {
 fn same_recipe() -> String {
     "resume with the arguments that the run was started with".to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use bit_pretrained::Pretrained;
+
+    use super::*;
+    use crate::data::{Batch, LabelTask, Random, Targets};
+    use crate::train::{DataFacts, OptimizerKind, RecipeOptions, Start};
+
+    fn trainer(optimizer: OptimizerKind, classes: usize) -> Trainer {
+        let options = RecipeOptions {
+            steps: Some(20),
+            optimizer,
+            ema: Some(0.5),
+            mixup_alpha: Some(0.3),
+            ..RecipeOptions::default()
+        };
+        let facts = DataFacts {
+            examples: 4,
+            classes,
+            task: LabelTask::SingleLabel,
+            image_size: [8, 8],
+        };
+        let recipe = Recipe::resolve(&options, &facts).unwrap();
+        let pretrained = Pretrained::open("builtin:mnist").unwrap();
+        let names: Vec<String> = (0..classes).map(|class| format!("class {class}")).collect();
+        Trainer::new(&pretrained, Start::Pretrained, &names, recipe, &Device::flex()).unwrap()
+    }
+
+    /// A random batch of 4 pictures a step.
+    fn take_steps(trainer: &mut Trainer, until: usize) {
+        while trainer.step_number() < until {
+            let mut random = Random::new(0, "test", trainer.step_number() as u64);
+            let batch = Batch {
+                pixels: (0..4 * 3 * 16 * 16).map(|_| random.unit() as f32 - 0.5).collect(),
+                shape: [4, 3, 16, 16],
+                labels: Targets::Classes(vec![0, 1, 2, 1]),
+                examples: vec![0, 1, 2, 3],
+            };
+            trainer.take_step(batch).unwrap();
+        }
+    }
+
+    fn file(folder: &tempfile::TempDir, name: &str) -> std::path::PathBuf {
+        folder.path().join(name)
+    }
+
+    #[test]
+    fn a_restored_trainer_goes_on_to_the_same_bits() {
+        let folder = tempfile::tempdir().unwrap();
+        let score = Score {
+            steps: 5,
+            loss: 0.1 + 0.2,
+            top1: 0.7,
+            top5: 1.0,
+        };
+        for optimizer in [OptimizerKind::Sgd, OptimizerKind::AdamW] {
+            let (mut whole, mut resumed) = (trainer(optimizer, 3), trainer(optimizer, 3));
+            take_steps(&mut whole, 7);
+            save(&whole, Some(&score), &file(&folder, "at 7")).unwrap();
+            assert_eq!(
+                restore(&mut resumed, &file(&folder, "at 7")).unwrap(),
+                Some(score)
+            );
+            for trainer in [&mut whole, &mut resumed] {
+                take_steps(trainer, 12);
+            }
+            save(&whole, None, &file(&folder, "whole")).unwrap();
+            save(&resumed, None, &file(&folder, "resumed")).unwrap();
+            let bytes = |name: &str| std::fs::read(file(&folder, name)).unwrap();
+            assert!(bytes("whole") == bytes("resumed"), "{optimizer:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_this_runs_state_is_refused_and_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut found = trainer(OptimizerKind::Sgd, 3);
+        take_steps(&mut found, 2);
+        save(&found, None, &file(&folder, "state")).unwrap();
+        let message = |trainer: &mut Trainer, name: &str| {
+            restore(trainer, &file(&folder, name)).unwrap_err().to_string()
+        };
+        assert!(
+            message(&mut trainer(OptimizerKind::AdamW, 3), "state")
+                .contains("optimizer \"sgd\" instead of \"adamw\"")
+        );
+        assert!(message(&mut trainer(OptimizerKind::Sgd, 4), "state").contains("classes 3 instead of 4"));
+
+        let weights = weights(&found.model, "");
+        write_safetensors(&file(&folder, "model"), weights, &BTreeMap::new()).unwrap();
+        assert!(message(&mut found, "model").contains("not the state of a training run"));
+
+        let bytes = std::fs::read(file(&folder, "state")).unwrap();
+        std::fs::write(file(&folder, "cut"), &bytes[..bytes.len() / 2]).unwrap();
+        assert!(message(&mut found, "cut").contains("cut"));
+
+        let state = Checkpoint::open(&file(&folder, "state")).unwrap();
+        let kept = state
+            .entries()
+            .into_iter()
+            .filter(|entry| entry.info.name != "model.bit.norm.bias");
+        write_safetensors(&file(&folder, "less"), kept.collect(), state.metadata()).unwrap();
+        assert!(message(&mut found, "less").contains("model.bit.norm.bias"));
+    }
+}
