@@ -14,13 +14,13 @@ use crate::{numbers, process};
 const BAR: f64 = 0.973;
 
 /// How `builtin:mnist` is trained.
-const RECIPE: [&str; 13] = [
+const RECIPE: [&str; 15] = [
     "--steps",
-    "2000",
+    "3000",
     "--batch-size",
     "64",
     "--base-lr",
-    "0.03",
+    "0.1",
     "--resolution",
     "36:32",
     "--no-flip",
@@ -28,6 +28,8 @@ const RECIPE: [&str; 13] = [
     "0",
     "--label-smoothing",
     "0.1",
+    "--ema",
+    "0.99",
 ];
 
 /// Train builtin:mnist anew from mnist5k-train, and replace it when it is at least as good
