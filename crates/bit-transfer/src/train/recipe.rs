@@ -140,7 +140,13 @@ impl Recipe {
 
     fn check(&self) -> Result<(), TransferError> {
         let Resolution { resize, crop } = self.resolution;
-        let rules: [(bool, &str, String, &str); 8] = [
+        let rules: [(bool, &str, String, &str); 9] = [
+            (
+                self.classes > 0,
+                "the number of classes",
+                self.classes.to_string(),
+                "at least 1",
+            ),
             (
                 self.schedule.end > 0,
                 "steps",

@@ -14,7 +14,7 @@ use crate::train::mixup::Mix;
 use crate::train::optimizer::Optimizer;
 use crate::train::parameters::{self, Flat};
 use crate::train::recipe::Recipe;
-use crate::train::targets::SoftTargets;
+use crate::train::targets::{SoftTargets, check_batch};
 
 /// What the weights below the head are at step 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,12 +135,13 @@ impl Trainer {
     ///
     /// # Errors
     ///
-    /// [`TransferError::Diverged`] when the loss is not finite, [`TransferError::Argument`] when training is over, and
-    /// when the pictures do not fit the network. The weights are then as before.
+    /// [`TransferError::Diverged`] when the loss is not finite, [`TransferError::Argument`] when training is over or the
+    /// batch holds something else, and when the pictures do not fit the network. The weights are then as before.
     pub fn take_step(&mut self, batch: Batch) -> Result<StepReport, TransferError> {
         let Recipe {
             mixup_alpha, seed, ..
         } = self.recipe;
+        check_batch(&batch, self.recipe.classes, self.recipe.task)?;
         let images = batch.shape[0];
         let mix = (mixup_alpha > 0.0).then(|| Mix::draw(mixup_alpha, images, seed, self.step));
         self.take_mixed_step(batch, mix.as_ref())
@@ -162,6 +163,7 @@ impl Trainer {
                 "training ended after {steps} steps"
             )));
         };
+        check_batch(&batch, self.recipe.classes, self.recipe.task)?;
         let mut targets = SoftTargets::new(&batch.labels, self.recipe.classes, self.recipe.label_smoothing);
         if let Some(mix) = mix {
             mix.check(batch.shape[0])?;
