@@ -188,8 +188,13 @@ fn a_run_that_is_killed_ten_times_ends_bit_for_bit_as_an_undisturbed_one() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
+    std::fs::write(killed.join("checkpoints/.tmpAbCdEf"), "half of a checkpoint").unwrap();
     bit(&args).ok();
     assert_eq!(steps_logged(&killed), 44, "every step is logged once");
+    assert_eq!(
+        listing(&killed.join("checkpoints")),
+        ["best.safetensors", "last.safetensors"]
+    );
     assert!(result(&whole) == result(&killed), "the results differ");
 }
 

@@ -30,11 +30,23 @@ impl RunFolder {
             return Err(folder.refuse(found, expected));
         }
         create(&folder.checkpoints())?;
+        folder.sweep();
         match resume && started {
             true => folder.compare(recipe)?,
             false => write_whole(&folder.recipe(), &recipe.to_json())?,
         }
         Ok(folder)
+    }
+
+    /// Removes what a killed run was writing: files that had not got their names yet. What cannot be removed
+    /// does no harm.
+    fn sweep(&self) {
+        for folder in [self.root.clone(), self.checkpoints()] {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            for entry in entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b".tmp")) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// The recipe in words of its own file, so that a different one is told before anything is loaded.
