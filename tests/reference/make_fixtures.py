@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 import mnist
 import reference
+import training
 from cases import CASES, Case
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
@@ -66,6 +67,7 @@ def main() -> None:
     for case in CASES:
         write(case, output / "models" / case.name)
     mnist.write(output / "mnist")
+    training.write(output / "training")
     total = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
     print(f"{len(CASES)} models and MNIST in {output}: {total / 1e6:.2f} MB")
 

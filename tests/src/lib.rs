@@ -3,3 +3,4 @@
 pub mod fixtures;
 pub mod noise;
 pub mod runner;
+pub mod training;

@@ -115,9 +115,13 @@ impl Outputs {
     /// Adds a tensor, read from its device as f32.
     pub fn add<const D: usize>(&mut self, name: &str, tensor: &Tensor<D>) {
         let data = tensor.to_data().convert::<f32>();
-        let bytes = data.iter::<f32>().flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
-        self.0
-            .push(Entry::from_bytes(name, DType::F32, &tensor.dims(), bytes));
+        self.add_shaped(name, &tensor.dims(), data.iter::<f32>().collect());
+    }
+
+    /// Adds values that have left their device.
+    pub fn add_shaped(&mut self, name: &str, shape: &[usize], values: Vec<f32>) {
+        let bytes = values.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
+        self.0.push(Entry::from_bytes(name, DType::F32, shape, bytes));
     }
 
     /// Adds tensors as `name.0`, `name.1`, …

@@ -51,6 +51,8 @@ impl Program {
     pub const RUN_MODEL: Self = Self::binary("run-model");
     /// A contender of the benchmark.
     pub const BENCH_MODEL: Self = Self::binary("bench-model");
+    /// Stored batches to the losses of training on them.
+    pub const TRAIN_BATCHES: Self = Self::binary("train-batches");
     /// A list of image processor cases to their pixels.
     pub const PROCESS_CASES: Self = Self::example("process_cases");
     /// Pictures to pixels, timed by the one who asks.
@@ -95,7 +97,7 @@ impl Program {
 }
 
 /// Where cargo builds.
-fn target_directory() -> Result<PathBuf> {
+pub fn target_directory() -> Result<PathBuf> {
     let text = process::output(cargo().args(["metadata", "--format-version=1", "--offline", "--no-deps"]))?;
     let metadata: serde_json::Value =
         serde_json::from_str(&text).context("`cargo metadata` did not write JSON")?;

@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod check;
 mod convert;
+mod digits;
 mod fixtures;
 mod licences;
 mod manifest;
@@ -29,6 +30,8 @@ enum Task {
     Convert(convert::Arguments),
     Fixtures(fixtures::Arguments),
     Parity(parity::Arguments),
+    TrainBuiltin(digits::TrainBuiltin),
+    Transfer(digits::Transfer),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -38,5 +41,7 @@ fn main() -> anyhow::Result<()> {
         Task::Convert(arguments) => convert::run(&arguments),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
         Task::Parity(arguments) => parity::run(&arguments),
+        Task::TrainBuiltin(arguments) => digits::train_builtin(&arguments),
+        Task::Transfer(arguments) => digits::transfer(&arguments),
     }
 }

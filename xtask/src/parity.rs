@@ -15,7 +15,8 @@ pub struct Arguments {
     /// Device that this project runs on: cpu, ndarray, wgpu, vulkan, metal or cuda, with `:N` for the Nth
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Also models at full size: R50x1, R101x1 and R50x3, against timm too, and pictures through the command line
+    /// Also models at full size: R50x1, R101x1 and R50x3, against timm too, and pictures through the command line;
+    /// with --training, R50x1
     #[arg(long)]
     full: bool,
     /// Compare the image processors with Pillow and torchvision instead
@@ -33,6 +34,9 @@ pub struct Arguments {
     /// Measure the memory of converting R152x4 too, for --convert
     #[arg(long, requires = "convert")]
     memory: bool,
+    /// Train 20 steps beside google-research/big_transfer's code instead
+    #[arg(long, conflicts_with_all = ["images", "convert"])]
+    training: bool,
     /// Put the table into docs/numbers.md
     #[arg(long)]
     write: bool,
@@ -53,6 +57,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             converters(&python, arguments)?,
             arguments.write,
         )
+    } else if arguments.training {
+        let table = process::output(&mut training(&python, arguments)?)?;
+        print!("{table}");
+        match arguments.write {
+            true => numbers::write_section("Parity of training", &table),
+            false => Ok(()),
+        }
     } else {
         let mut script = models(&python, arguments)?;
         if !arguments.write {
@@ -103,5 +114,14 @@ fn converters(python: &Python, arguments: &Arguments) -> Result<Command> {
     script
         .args(arguments.full.then_some("--full"))
         .args(arguments.memory.then_some("--memory"));
+    Ok(script)
+}
+
+fn training(python: &Python, arguments: &Arguments) -> Result<Command> {
+    let device = arguments.device.as_str();
+    let mut script = python.script("training.py");
+    script.args(["--device", device]);
+    script.arg("--program").arg(Program::TRAIN_BATCHES.build(device)?);
+    script.args(arguments.full.then_some("--full"));
     Ok(script)
 }

@@ -10,6 +10,10 @@ use crate::device::DeviceName;
 use crate::feature::Feature;
 use crate::output::EmbeddingFormat;
 
+mod transfer;
+
+pub use transfer::{EvaluateArgs, ExplainArgs, FinetuneArgs, Part};
+
 /// Classify, embed, convert and inspect images and models with Big Transfer (BiT).
 #[derive(Debug, Parser)]
 #[command(name = "bit", version, max_term_width = 100)]
@@ -28,6 +32,12 @@ pub enum Command {
     Convert(ConvertArgs),
     /// Describe a checkpoint: architecture, arithmetic, tensors, what is wrong with it.
     Inspect(InspectArgs),
+    /// Train a model on labelled images: Big Transfer's recipe.
+    Finetune(Box<FinetuneArgs>),
+    /// Measure a model on labelled images.
+    Evaluate(EvaluateArgs),
+    /// Show which parts of an image speak for a class: Grad-CAM.
+    Explain(ExplainArgs),
     /// List the models that can be named.
     Models(ModelsArgs),
     /// Measure how long the network takes.

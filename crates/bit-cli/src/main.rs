@@ -1,4 +1,4 @@
-//! The program `bit`: classify, embed, convert and inspect with BiT, one file a command.
+//! The program `bit`: classify, embed, convert, inspect and train with BiT, one file a command.
 
 mod args;
 mod arithmetic;
@@ -27,6 +27,9 @@ fn main() -> ExitCode {
         Command::Embed(args) => commands::embed::run(&args),
         Command::Convert(args) => commands::convert::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Finetune(args) => commands::finetune::run(&args),
+        Command::Evaluate(args) => commands::evaluate::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
         Command::Models(args) => commands::models::run(&args),
         Command::Bench(args) => commands::bench::run(&args),
         Command::Completions(args) => commands::completions::run(&args),

@@ -12,6 +12,8 @@
 //! assert_eq!(hyperrule::mixup_alpha(50_000), 0.1);
 //! ```
 
+use serde::{Deserialize, Serialize};
+
 /// Learning rate for [`BATCH_SIZE`].
 pub const BASE_LEARNING_RATE: f64 = 0.003;
 /// Images in an optimizer step.
@@ -29,7 +31,7 @@ const SMALL: usize = 20_000;
 const LARGE: usize = 500_000;
 
 /// Sides of the square images in training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {
     /// Side after the resize.
     pub resize: usize,
@@ -59,7 +61,7 @@ pub fn mixup_alpha(examples: usize) -> f64 {
 }
 
 /// The steps at which the learning rate changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schedule {
     /// Steps over which the rate grows linearly from 0.
     pub warmup: usize,
@@ -88,6 +90,21 @@ impl Schedule {
                 decays: [6000, 12_000, 18_000],
                 end: 20_000,
             },
+        }
+    }
+
+    /// The same course in another number of steps: every boundary is moved in proportion.
+    ///
+    /// ```
+    /// let schedule = bit_config::hyperrule::Schedule::for_examples(1000).in_steps(50);
+    /// assert_eq!((schedule.warmup, schedule.decays, schedule.end), (10, [20, 30, 40], 50));
+    /// ```
+    pub fn in_steps(&self, steps: usize) -> Self {
+        let moved = |step: usize| (step as u128 * steps as u128 / self.end.max(1) as u128) as usize;
+        Self {
+            warmup: moved(self.warmup),
+            decays: self.decays.map(moved),
+            end: steps,
         }
     }
 

@@ -103,4 +103,10 @@ impl BitEncoder {
             x
         })
     }
+
+    /// Applies the stages after the first `done` to the state that those left.
+    pub(crate) fn forward_from(&self, done: usize, state: FeatureMap) -> FeatureMap {
+        let rest = self.stages.iter().skip(done);
+        rest.fold(state, |x, stage| stage.forward(x))
+    }
 }

@@ -105,6 +105,18 @@ impl BitModel {
         Ok(global_average_pool(self.encode(pixel_values, |_| {})?))
     }
 
+    /// What [`pooled`](Self::pooled) makes of one of the [`hidden_states`](Self::hidden_states), by its index: the
+    /// stages after it, the norm, and the mean. Gradients with respect to a hidden state are taken through this.
+    ///
+    /// # Shapes
+    ///
+    /// - hidden_state: `[batch, channels, height, width]`
+    /// - output: `[batch, out_channels, 1, 1]`
+    pub fn pooled_from(&self, index: usize, hidden_state: Tensor<4>) -> Tensor<4> {
+        let encoded = self.encoder.forward_from(index, FeatureMap::Tensor(hidden_state));
+        global_average_pool(self.normalized(encoded))
+    }
+
     /// The last hidden state; `keep` sees the states before the final norm.
     fn encode(
         &self,
@@ -117,12 +129,15 @@ impl BitModel {
         };
         pixels.through(|pixels| {
             let embedding = self.embedder.forward(pixels)?;
-            let encoded = self.encoder.forward(embedding, keep);
-            Ok(match &self.norm {
-                Some(norm) => norm.forward(encoded),
-                None => encoded,
-            })
+            Ok(self.normalized(self.encoder.forward(embedding, keep)))
         })
+    }
+
+    fn normalized(&self, encoded: FeatureMap) -> FeatureMap {
+        match &self.norm {
+            Some(norm) => norm.forward(encoded),
+            None => encoded,
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Parameters by transformers' names: reading them out of a model and putting them in.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 /// A parameter of a model, not yet read from its device.
 pub struct NamedParameter {
+    /// What Burn calls it, for as long as the module lives.
+    pub id: ParamId,
     /// Its path in the module, which is transformers' name.
     pub name: String,
     /// Its dimensions, in torch's order.
@@ -112,6 +114,7 @@ impl ModuleVisitor for Collector {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let tensor = param.val();
         self.parameters.push(NamedParameter {
+            id: param.id,
             name: self.path.name(),
             shape: tensor.dims().to_vec(),
             dtype: tensor.dtype(),

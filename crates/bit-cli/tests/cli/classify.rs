@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// The file names say which digit it is. The model takes two of the thirty for others, in transformers, too.
+/// The file names say which digit it is. The model takes one of the thirty for another, in transformers, too.
 fn wrong_digits(images: &Value) -> Vec<&Value> {
     let is_wrong = |image: &&Value| {
         let name = image["image"].as_str().unwrap().rsplit('/').next().unwrap();
@@ -17,7 +17,7 @@ fn wrong_digits(images: &Value) -> Vec<&Value> {
 fn a_folder_of_digits_is_read() {
     let images = bit(&with_mnist(&["classify", &digits(), "--format", "json"])).json();
     assert_eq!(images.as_array().unwrap().len(), 30);
-    assert!(wrong_digits(&images).len() <= 2, "{:#?}", wrong_digits(&images));
+    assert!(wrong_digits(&images).len() <= 1, "{:#?}", wrong_digits(&images));
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn both_processors_read_the_digits() {
             "json",
         ];
         assert!(
-            wrong_digits(&bit(&with_mnist(&args)).json()).len() <= 2,
+            wrong_digits(&bit(&with_mnist(&args)).json()).len() <= 1,
             "{processor}"
         );
     }

@@ -10,3 +10,4 @@ mod hostile;
 mod inspect;
 mod lists;
 mod support;
+mod transfer;

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -70,6 +70,16 @@ pub fn bit_with_stdin<S: AsRef<OsStr>>(args: &[S], stdin: &[u8]) -> Run {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Starts the program and lets it run, with nothing to read and nobody to listen.
+pub fn start<S: AsRef<OsStr>>(args: &[S]) -> Child {
+    let mut command = command(args);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.spawn().unwrap()
 }
 
 /// Runs until the first line is printed, then closes the pipe.

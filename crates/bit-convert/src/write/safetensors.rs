@@ -131,9 +131,14 @@ fn header(path: &Path, entries: &[Entry<'_>], metadata: &BTreeMap<String, String
         start = end;
         (info.name.clone(), record)
     });
-    let metadata = (!metadata.is_empty()).then(|| metadata.clone().into_iter().collect());
+    let unordered = (!metadata.is_empty()).then(|| metadata.clone().into_iter().collect());
     let fail = |reason: String| ConvertError::malformed(path, "header", reason);
-    let table = Metadata::new(metadata, records.collect()).map_err(|e| fail(e.to_string()))?;
+    let table = Metadata::new(unordered, records.collect()).map_err(|e| fail(e.to_string()))?;
+    let mut table = serde_json::to_value(&table).map_err(|e| fail(e.to_string()))?;
+    // The library keeps it in a hash map, and the same tensors should be the same file each time.
+    if let Some(unordered) = table.get_mut("__metadata__") {
+        *unordered = json!(metadata);
+    }
     let mut json = serde_json::to_vec(&table).map_err(|e| fail(e.to_string()))?;
     json.resize(json.len().next_multiple_of(8), b' ');
     Ok(json)
@@ -174,6 +179,18 @@ mod tests {
 
     fn metadata() -> BTreeMap<String, String> {
         BTreeMap::from([("format".to_owned(), "pt".to_owned())])
+    }
+
+    #[test]
+    fn the_same_tensors_and_metadata_are_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata: BTreeMap<_, _> = (0..9).map(|i| (format!("key {i}"), i.to_string())).collect();
+        let write = |name: &str| {
+            let path = folder.path().join(name);
+            write_safetensors(&path, entries(), &metadata).unwrap();
+            std::fs::read(path).unwrap()
+        };
+        assert_eq!(write("a.safetensors"), write("b.safetensors"));
     }
 
     #[test]

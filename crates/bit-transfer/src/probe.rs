@@ -1,0 +1,209 @@
+//! The linear probe: a head fitted in closed form on frozen features, in one pass over the images.
+
+mod ridge;
+
+use std::sync::Arc;
+
+use bit_config::hyperrule::Resolution;
+use bit_image::{Processor, ProcessorKind};
+use bit_model::{BitForImageClassification, load_parameters};
+use bit_pretrained::{Pretrained, PretrainedError, save_pretrained};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use serde::Serialize;
+
+pub use ridge::{LinearHead, fit_ridge};
+
+use crate::TransferError;
+use crate::data::{DataSet, EvalLoader, LoaderOptions, Skipped, Targets, recipe_processor};
+use crate::train::{
+    CardFacts, Observer, Outcome, RunData, RunOptions, Score, classifier, evaluate, model_card, open_result,
+    write_whole,
+};
+
+/// Penalty of the squared weights in big_vision's few-shot evaluation: 2^10.
+pub const PROBE_L2: f64 = 1024.0;
+
+/// Everything a probe does.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProbeRecipe {
+    /// Side of the square that images are resized to.
+    pub side: usize,
+    /// Penalty of the squared weights.
+    pub l2: f64,
+    /// Images in memory at a time.
+    pub batch_size: usize,
+}
+
+impl ProbeRecipe {
+    /// big_vision's, on images of the HyperRule's crop.
+    pub fn new(resolution: Resolution) -> Self {
+        Self {
+            side: resolution.crop,
+            l2: PROBE_L2,
+            batch_size: 32,
+        }
+    }
+}
+
+/// Fits a head for the data's classes on the pretrained network and writes the result as a folder that transformers
+/// reads, with its scores in the model card.
+///
+/// # Errors
+///
+/// When the folder holds a model, or the data or the network cannot be used.
+pub fn probe(
+    pretrained: &Pretrained,
+    recipe: &ProbeRecipe,
+    data: &RunData,
+    options: &RunOptions,
+    device: &Device,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TransferError> {
+    open_result(&options.output)?;
+    let (model, config) = classifier(pretrained, &data.train.classes, data.train.task, device)?;
+    let mut pass = Pass {
+        recipe,
+        options,
+        device,
+        observer,
+        skipped: Vec::new(),
+    };
+    let (features, targets) = pass.features(&model, &data.train)?;
+    let images = targets.len() / data.train.classes.len().max(1);
+    let head = fit_ridge(&features, &targets, images, recipe.l2)?;
+    let model = with_head(model, &head);
+    let validation = pass
+        .measure(&model, data.validation.as_ref())?
+        .map(|report| Score {
+            steps: 0,
+            loss: report.loss,
+            top1: report.top1,
+            top5: report.top5,
+        });
+    let test = pass.measure(&model, data.test.as_ref())?;
+    let card = model_card(&CardFacts {
+        model: &options.model_name,
+        data: &options.data_name,
+        sets: data,
+        crop: recipe.side,
+        method: "A linear head was fitted in closed form on the frozen network, as big_vision's few-shot evaluation \
+                 does.",
+        recipe: serde_json::to_string_pretty(recipe).unwrap_or_default(),
+        validation: validation.as_ref(),
+        test: test.as_ref(),
+    });
+    write_whole(&options.output.join("README.md"), &card)?;
+    save_pretrained(
+        &model,
+        &config,
+        Some(&recipe_processor(recipe.side)),
+        &options.output,
+    )?;
+    Ok(Outcome {
+        steps: 0,
+        stopped: false,
+        validation,
+        test,
+        skipped: pass.skipped,
+    })
+}
+
+/// Passes over images without augmentation.
+struct Pass<'a> {
+    recipe: &'a ProbeRecipe,
+    options: &'a RunOptions,
+    device: &'a Device,
+    observer: &'a mut dyn Observer,
+    skipped: Vec<Skipped>,
+}
+
+impl Pass<'_> {
+    /// Pooled features `[images, width]` and targets in ±1, `[images, classes]`.
+    fn features(
+        &mut self,
+        model: &BitForImageClassification,
+        data: &Arc<DataSet>,
+    ) -> Result<(Vec<f32>, Vec<f32>), TransferError> {
+        let mut loader = EvalLoader::new(data.clone(), self.processor()?, self.loader_options())?;
+        let (mut features, mut targets) = (Vec::new(), Vec::new());
+        let mut done = 0;
+        while let Some(batch) = loader.next().transpose()? {
+            self.observer.evaluating(done, data.len());
+            done += batch.examples.len();
+            targets.extend(signs(&batch.labels, data.classes.len()));
+            let pixels = Tensor::from_data(TensorData::new(batch.pixels, batch.shape), self.device);
+            let pooled = model.bit.pooled(pixels)?.into_data().convert::<f32>();
+            features.extend(pooled.iter::<f32>());
+        }
+        self.skipped.extend(loader.skipped());
+        Ok((features, targets))
+    }
+
+    fn measure(
+        &mut self,
+        model: &BitForImageClassification,
+        data: Option<&Arc<DataSet>>,
+    ) -> Result<Option<crate::metrics::Report>, TransferError> {
+        let Some(data) = data else {
+            return Ok(None);
+        };
+        let (processor, options) = (self.processor()?, self.loader_options());
+        let observer = &mut *self.observer;
+        let mut go_on = |done| {
+            observer.evaluating(done, data.len());
+            true
+        };
+        let (evaluation, skipped) = evaluate(model, data, processor, options, self.device, &mut go_on)?;
+        self.skipped.extend(skipped);
+        Ok(Some(evaluation.report()))
+    }
+
+    fn processor(&self) -> Result<Processor, TransferError> {
+        let processor = Processor::new(ProcessorKind::Pil, recipe_processor(self.recipe.side));
+        Ok(processor.map_err(PretrainedError::from)?)
+    }
+
+    fn loader_options(&self) -> LoaderOptions {
+        LoaderOptions {
+            batch_size: self.recipe.batch_size,
+            strict: self.options.strict,
+            threads: self.options.threads,
+            ..LoaderOptions::default()
+        }
+    }
+}
+
+/// 1 for the classes of a picture and -1 for the others, `[batch, classes]`.
+fn signs(labels: &Targets, classes: usize) -> Vec<f32> {
+    match labels {
+        Targets::Classes(labels) => {
+            let row = |label: &usize| {
+                let label = *label;
+                (0..classes).map(move |class| if class == label { 1.0 } else { -1.0 })
+            };
+            labels.iter().flat_map(row).collect()
+        }
+        Targets::MultiHot { values, .. } => values.iter().map(|value| 2.0 * value - 1.0).collect(),
+    }
+}
+
+fn with_head(model: BitForImageClassification, head: &LinearHead) -> BitForImageClassification {
+    load_parameters(model, DType::F32, |name, shape| match name {
+        "classifier.1.weight" => Some(TensorData::new(head.weight.clone(), shape.to_vec())),
+        "classifier.1.bias" => Some(TensorData::new(head.bias.clone(), shape.to_vec())),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_one_for_the_classes_of_a_picture_and_minus_one_for_the_others() {
+        let expected = [-1.0, 1.0, 1.0, -1.0];
+        assert_eq!(signs(&Targets::Classes(vec![1, 0]), 2), expected);
+        let values = vec![0.0, 1.0, 1.0, 0.0];
+        assert_eq!(signs(&Targets::MultiHot { values, classes: 2 }, 2), expected);
+    }
+}

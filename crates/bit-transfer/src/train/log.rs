@@ -1,0 +1,114 @@
+//! A run's figures as they come: a line of JSON each, and TensorBoard's event files.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::TransferError;
+use crate::train::events::EventWriter;
+use crate::train::folder::{RunFolder, write_whole};
+use crate::train::outcome::Score;
+use crate::train::trainer::StepReport;
+
+/// Writes `metrics.jsonl` and an event file.
+pub(crate) struct RunLog {
+    lines: File,
+    path: PathBuf,
+    events: EventWriter,
+}
+
+impl RunLog {
+    /// Continues the log of a run whose next step is `first_step`; what was written of that step or later is removed,
+    /// because it will be written again.
+    pub fn open(folder: &RunFolder, first_step: usize) -> Result<Self, TransferError> {
+        let path = folder.metrics();
+        let old = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(TransferError::io(&path, "read")(error)),
+        };
+        let kept: Vec<&str> = old.lines().filter(|line| is_before(line, first_step)).collect();
+        let text = kept.iter().map(|line| format!("{line}\n")).collect::<String>();
+        write_whole(&path, &text)?;
+        let lines = OpenOptions::new().append(true).open(&path);
+        Ok(Self {
+            lines: lines.map_err(TransferError::io(&path, "write"))?,
+            path,
+            events: EventWriter::new(folder.root(), first_step)?,
+        })
+    }
+
+    pub fn step(&mut self, report: &StepReport, images_per_second: f64) -> Result<(), TransferError> {
+        let StepReport {
+            step,
+            loss,
+            learning_rate,
+            ..
+        } = *report;
+        self.line(&json!({
+            "step": step, "loss": loss, "learning_rate": learning_rate, "images_per_second": images_per_second,
+        }))?;
+        let values = [
+            ("train/loss", loss),
+            ("train/learning_rate", learning_rate),
+            ("train/images_per_second", images_per_second),
+        ];
+        self.events.scalars(step, &values)
+    }
+
+    pub fn score(&mut self, score: &Score) -> Result<(), TransferError> {
+        let Score {
+            steps,
+            loss,
+            top1,
+            top5,
+        } = *score;
+        self.line(&json!({"steps": steps, "validation": {"loss": loss, "top1": top1, "top5": top5}}))?;
+        let values = [
+            ("validation/loss", loss),
+            ("validation/top1", top1),
+            ("validation/top5", top5),
+        ];
+        self.events.scalars(steps, &values)
+    }
+
+    fn line(&mut self, value: &Value) -> Result<(), TransferError> {
+        let line = format!("{value}\n");
+        self.lines
+            .write_all(line.as_bytes())
+            .map_err(TransferError::io(&self.path, "write"))
+    }
+}
+
+/// Steps are counted from 0; a score is of the weights after `steps` of them.
+fn is_before(line: &str, first_step: usize) -> bool {
+    let Ok(value) = serde_json::from_str::<Value>(line) else {
+        return false;
+    };
+    let number = |key: &str| value.get(key).and_then(Value::as_u64);
+    match (number("step"), number("steps")) {
+        (Some(step), _) => step < first_step as u64,
+        (None, Some(steps)) => steps <= first_step as u64,
+        (None, None) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_run_writes_its_lines_once() {
+        for (line, kept) in [
+            (r#"{"step":6,"loss":1.0}"#, true),
+            (r#"{"step":7,"loss":1.0}"#, false),
+            (r#"{"steps":7,"validation":{}}"#, true),
+            (r#"{"steps":8,"validation":{}}"#, false),
+            (r#"{"step":6,"lo"#, false),
+        ] {
+            assert_eq!(is_before(line, 7), kept, "{line}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What a run works on, where it goes and how it gets there.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::data::DataSet;
+
+/// The parts of the data.
+#[derive(Clone, Debug)]
+pub struct RunData {
+    /// To learn from.
+    pub train: Arc<DataSet>,
+    /// To choose the best checkpoint by; without it the last one is the result.
+    pub validation: Option<Arc<DataSet>>,
+    /// To measure the result with.
+    pub test: Option<Arc<DataSet>>,
+}
+
+/// Where a run goes and how it gets there; nothing here changes what it computes.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The folder of the result and of the checkpoints.
+    pub output: PathBuf,
+    /// Whether to continue the run in that folder, if there is one.
+    pub resume: bool,
+    /// Steps between two evaluations; a tenth of all steps when absent.
+    pub evaluate_every: Option<usize>,
+    /// Steps between two checkpoints; those of the evaluations when absent.
+    pub save_every: Option<usize>,
+    /// Whether a picture that cannot be used is an error; otherwise it is skipped.
+    pub strict: bool,
+    /// Threads that decode pictures; all of the machine's when 0.
+    pub threads: usize,
+    /// Most bytes of decoded pictures to keep.
+    pub cache: u64,
+    /// What the model card calls the pretrained model.
+    pub model_name: String,
+    /// What the model card calls the data.
+    pub data_name: String,
+}
+
+impl RunOptions {
+    /// A new run with its result in this folder.
+    pub fn new(output: &Path) -> Self {
+        Self {
+            output: output.to_path_buf(),
+            resume: false,
+            evaluate_every: None,
+            save_every: None,
+            strict: false,
+            threads: 0,
+            cache: 1 << 30,
+            model_name: "a BiT network".to_owned(),
+            data_name: "labelled images".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Everything the next step depends on, in one file that appears whole or not at all.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bit_convert::{Checkpoint, DType as StoredDType, Entry, TensorInfo, write_safetensors};
+use bit_model::{BitForImageClassification, load_parameters, named_parameters};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::TransferError;
+use crate::train::outcome::Score;
+use crate::train::parameters;
+use crate::train::recipe::Recipe;
+use crate::train::trainer::Trainer;
+
+/// Metadata that makes a safetensors file a training state.
+const FORMAT: &str = "bit-burn training state 1";
+const MODEL: &str = "model";
+const MEAN: &str = "mean";
+
+/// Writes weights, the optimizer's slots, the running means and the step.
+pub(crate) fn save(trainer: &Trainer, best: Option<&Score>, path: &Path) -> Result<(), TransferError> {
+    let mut entries = weights(&trainer.model, &format!("{MODEL}."));
+    let slots = trainer.optimizer.slot_names();
+    for (name, id) in parameters::ids(&trainer.model) {
+        for (slot, tensor) in slots.iter().zip(trainer.optimizer.slots(id)) {
+            entries.push(flat_entry(format!("{slot}.{name}"), tensor));
+        }
+        if let Some(mean) = trainer.means.get(&id) {
+            entries.push(flat_entry(format!("{MEAN}.{name}"), mean));
+        }
+    }
+    let metadata = [
+        ("format", FORMAT.to_owned()),
+        ("step", trainer.step.to_string()),
+        ("recipe", json(trainer.recipe())),
+        ("classes", json(&classes(trainer))),
+        ("best", json(&best)),
+    ];
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value)).into();
+    Ok(write_safetensors(path, entries, &metadata)?)
+}
+
+/// Puts a saved state into a trainer of the same recipe, and gives the best score until then.
+pub(crate) fn restore(trainer: &mut Trainer, path: &Path) -> Result<Option<Score>, TransferError> {
+    let file = Checkpoint::open(path)?;
+    let metadata = file.metadata();
+    if metadata.get("format").map(String::as_str) != Some(FORMAT) {
+        let found = "not the state of a training run".to_owned();
+        return Err(refuse(
+            path,
+            found,
+            "a file written by `bit finetune` would be right".to_owned(),
+        ));
+    }
+    let recipe: Recipe = field(path, metadata, "recipe")?;
+    if let Some(difference) = recipe.difference(trainer.recipe()) {
+        return Err(refuse(path, format!("a run with {difference}"), same_recipe()));
+    }
+    let found: Vec<String> = field(path, metadata, "classes")?;
+    if found != classes(trainer) {
+        return Err(refuse(path, "a run on other classes".to_owned(), same_recipe()));
+    }
+    let (step, best) = (field(path, metadata, "step")?, field(path, metadata, "best")?);
+    trainer.model = read_weights(trainer.model.clone(), &file, &format!("{MODEL}."))?;
+    restore_slots(trainer, &file)?;
+    trainer.step = step;
+    trainer.settle();
+    Ok(best)
+}
+
+/// A network's parameters as entries of a file, their names after a prefix.
+pub(crate) fn weights(model: &BitForImageClassification, prefix: &str) -> Vec<Entry<'static>> {
+    let entry = |parameter: bit_model::NamedParameter| {
+        let info = TensorInfo {
+            name: format!("{prefix}{}", parameter.name),
+            dtype: StoredDType::F32,
+            shape: parameter.shape.clone(),
+        };
+        Entry::new(info, || Ok(bytes(parameter.into_data())))
+    };
+    named_parameters(model).into_iter().map(entry).collect()
+}
+
+/// A network with the weights of a file, every one of them.
+pub(crate) fn read_weights(
+    model: BitForImageClassification,
+    file: &Checkpoint,
+    prefix: &str,
+) -> Result<BitForImageClassification, TransferError> {
+    let mut failed = None;
+    let model = load_parameters(model, DType::F32, |name, shape| {
+        let data = read(file, &format!("{prefix}{name}"), shape);
+        data.map_err(|error| failed.get_or_insert(error)).ok()
+    });
+    failed.map_or(Ok(model), Err)
+}
+
+fn restore_slots(trainer: &mut Trainer, file: &Checkpoint) -> Result<(), TransferError> {
+    let device = trainer.device();
+    let names = trainer.optimizer.slot_names();
+    trainer.means.clear();
+    for parameter in named_parameters(&trainer.model) {
+        let (name, elements) = (&parameter.name, parameter.shape.iter().product());
+        let slot = |slot: &&str| read_flat(file, &format!("{slot}.{name}"), elements, &device).transpose();
+        let slots = names.iter().filter_map(slot).collect::<Result<Vec<_>, _>>()?;
+        if slots.len() == names.len() {
+            trainer.optimizer.restore(parameter.id, slots);
+        }
+        if let Some(mean) = read_flat(file, &format!("{MEAN}.{name}"), elements, &device)? {
+            trainer.means.insert(parameter.id, mean);
+        }
+    }
+    Ok(())
+}
+
+/// `None` when the file does not have it: a frozen parameter, or one before its first step.
+fn read_flat(
+    file: &Checkpoint,
+    name: &str,
+    elements: usize,
+    device: &Device,
+) -> Result<Option<Tensor<1>>, TransferError> {
+    if file.info(name).is_none() {
+        return Ok(None);
+    }
+    let data = read(file, name, &[elements])?;
+    Ok(Some(Tensor::from_data(data, (device, DType::F32))))
+}
+
+fn read(file: &Checkpoint, name: &str, shape: &[usize]) -> Result<TensorData, TransferError> {
+    let tensor = file.read(name)?;
+    if tensor.shape != shape || tensor.dtype != StoredDType::F32 {
+        let found = format!("`{name}` is {} {:?}", tensor.dtype, tensor.shape);
+        return Err(refuse(
+            file.path(),
+            found,
+            format!("float32 {shape:?} would be right"),
+        ));
+    }
+    Ok(TensorData::from_bytes_vec(tensor.bytes, tensor.shape, DType::F32))
+}
+
+fn flat_entry(name: String, tensor: &Tensor<1>) -> Entry<'static> {
+    let tensor = tensor.clone();
+    let info = TensorInfo {
+        name,
+        dtype: StoredDType::F32,
+        shape: tensor.dims().to_vec(),
+    };
+    Entry::new(info, move || Ok(bytes(tensor.into_data())))
+}
+
+fn bytes(data: TensorData) -> Cow<'static, [u8]> {
+    Cow::Owned(data.convert::<f32>().into_bytes().to_vec())
+}
+
+fn classes(trainer: &Trainer) -> Vec<String> {
+    (0..trainer.config().num_labels())
+        .map(|index| trainer.config().label(index))
+        .collect()
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("invariant: recipes, names and scores have text keys")
+}
+
+fn field<T: DeserializeOwned>(
+    path: &Path,
+    metadata: &BTreeMap<String, String>,
+    key: &str,
+) -> Result<T, TransferError> {
+    let text = metadata.get(key).map_or("", String::as_str);
+    serde_json::from_str(text).map_err(|error| {
+        let expected = "a state that this version of bit-burn wrote would be right".to_owned();
+        refuse(path, format!("its {key} cannot be read: {error}"), expected)
+    })
+}
+
+fn refuse(path: &Path, found: String, expected: String) -> TransferError {
+    let path = path.to_path_buf();
+    TransferError::Run {
+        path,
+        found,
+        expected,
+    }
+}
+
+fn same_recipe() -> String {
+    "resume with the arguments that the run was started with".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use bit_pretrained::Pretrained;
+
+    use super::*;
+    use crate::data::{Batch, LabelTask, Random, Targets};
+    use crate::train::{DataFacts, OptimizerKind, RecipeOptions, Start};
+
+    fn trainer(optimizer: OptimizerKind, classes: usize) -> Trainer {
+        let options = RecipeOptions {
+            steps: Some(20),
+            optimizer,
+            ema: Some(0.5),
+            mixup_alpha: Some(0.3),
+            ..RecipeOptions::default()
+        };
+        let facts = DataFacts {
+            examples: 4,
+            classes,
+            task: LabelTask::SingleLabel,
+            image_size: [8, 8],
+        };
+        let recipe = Recipe::resolve(&options, &facts).unwrap();
+        let pretrained = Pretrained::open("builtin:mnist").unwrap();
+        let names: Vec<String> = (0..classes).map(|class| format!("class {class}")).collect();
+        Trainer::new(&pretrained, Start::Pretrained, &names, recipe, &Device::flex()).unwrap()
+    }
+
+    /// A random batch of 4 pictures a step.
+    fn take_steps(trainer: &mut Trainer, until: usize) {
+        while trainer.step_number() < until {
+            let mut random = Random::new(0, "test", trainer.step_number() as u64);
+            let batch = Batch {
+                pixels: (0..4 * 3 * 16 * 16).map(|_| random.unit() as f32 - 0.5).collect(),
+                shape: [4, 3, 16, 16],
+                labels: Targets::Classes(vec![0, 1, 2, 1]),
+                examples: vec![0, 1, 2, 3],
+            };
+            trainer.take_step(batch).unwrap();
+        }
+    }
+
+    fn file(folder: &tempfile::TempDir, name: &str) -> std::path::PathBuf {
+        folder.path().join(name)
+    }
+
+    #[test]
+    fn a_restored_trainer_goes_on_to_the_same_bits() {
+        let folder = tempfile::tempdir().unwrap();
+        let score = Score {
+            steps: 5,
+            loss: 0.1 + 0.2,
+            top1: 0.7,
+            top5: 1.0,
+        };
+        for optimizer in [OptimizerKind::Sgd, OptimizerKind::AdamW] {
+            let (mut whole, mut resumed) = (trainer(optimizer, 3), trainer(optimizer, 3));
+            take_steps(&mut whole, 7);
+            save(&whole, Some(&score), &file(&folder, "at 7")).unwrap();
+            assert_eq!(
+                restore(&mut resumed, &file(&folder, "at 7")).unwrap(),
+                Some(score)
+            );
+            for trainer in [&mut whole, &mut resumed] {
+                take_steps(trainer, 12);
+            }
+            save(&whole, None, &file(&folder, "whole")).unwrap();
+            save(&resumed, None, &file(&folder, "resumed")).unwrap();
+            let bytes = |name: &str| std::fs::read(file(&folder, name)).unwrap();
+            assert!(bytes("whole") == bytes("resumed"), "{optimizer:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_this_runs_state_is_refused_and_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut found = trainer(OptimizerKind::Sgd, 3);
+        take_steps(&mut found, 2);
+        save(&found, None, &file(&folder, "state")).unwrap();
+        let message = |trainer: &mut Trainer, name: &str| {
+            restore(trainer, &file(&folder, name)).unwrap_err().to_string()
+        };
+        assert!(
+            message(&mut trainer(OptimizerKind::AdamW, 3), "state")
+                .contains("optimizer \"sgd\" instead of \"adamw\"")
+        );
+        assert!(message(&mut trainer(OptimizerKind::Sgd, 4), "state").contains("classes 3 instead of 4"));
+
+        let weights = weights(&found.model, "");
+        write_safetensors(&file(&folder, "model"), weights, &BTreeMap::new()).unwrap();
+        assert!(message(&mut found, "model").contains("not the state of a training run"));
+
+        let bytes = std::fs::read(file(&folder, "state")).unwrap();
+        std::fs::write(file(&folder, "cut"), &bytes[..bytes.len() / 2]).unwrap();
+        assert!(message(&mut found, "cut").contains("cut"));
+
+        let state = Checkpoint::open(&file(&folder, "state")).unwrap();
+        let kept = state
+            .entries()
+            .into_iter()
+            .filter(|entry| entry.info.name != "model.bit.norm.bias");
+        write_safetensors(&file(&folder, "less"), kept.collect(), state.metadata()).unwrap();
+        assert!(message(&mut found, "less").contains("model.bit.norm.bias"));
+    }
+}

@@ -1,0 +1,265 @@
+//! One optimizer step after the other.
+
+use bit_config::{BitConfig, ProblemType};
+use bit_model::{BitForImageClassification, BitModel, load_parameters};
+use bit_pretrained::{Head, LoadOptions, Loaded, Pretrained, PretrainedModel};
+use burn::module::Module;
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use crate::TransferError;
+use crate::data::{Batch, LabelTask};
+use crate::train::freeze::Freeze;
+use crate::train::loss::partial_loss;
+use crate::train::mixup::Mix;
+use crate::train::optimizer::Optimizer;
+use crate::train::parameters::{self, Flat};
+use crate::train::recipe::Recipe;
+use crate::train::targets::{SoftTargets, check_batch};
+
+/// What the weights below the head are at step 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// The pretrained ones: transfer.
+    #[default]
+    Pretrained,
+    /// Drawn anew: the baseline that shows what transfer is worth.
+    Scratch,
+}
+
+/// A network in training: all that the next step depends on, besides its batch.
+#[derive(Debug)]
+pub struct Trainer {
+    pub(crate) model: BitForImageClassification,
+    /// The network below the head when it keeps its weights: it then runs as fast as inference does.
+    frozen: Option<BitModel>,
+    config: BitConfig,
+    recipe: Recipe,
+    pub(crate) optimizer: Optimizer,
+    /// Running means of the weights, when the recipe asks for them.
+    pub(crate) means: Flat,
+    /// Where gradients are recorded.
+    device: Device,
+    pub(crate) step: usize,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport {
+    /// The step, counted from 0.
+    pub step: usize,
+    /// Mean loss over its images, before the update.
+    pub loss: f64,
+    /// Its learning rate.
+    pub learning_rate: f64,
+    /// How many images it saw.
+    pub images: usize,
+}
+
+impl Trainer {
+    /// The network with a new head of zeros for `classes`, before its first step.
+    ///
+    /// # Errors
+    ///
+    /// When the weights cannot be read, or the recipe does not fit the network or the classes.
+    pub fn new(
+        pretrained: &Pretrained,
+        start: Start,
+        classes: &[String],
+        recipe: Recipe,
+        device: &Device,
+    ) -> Result<Self, TransferError> {
+        let device = device.clone().autodiff();
+        recipe.check_network(pretrained.config())?;
+        if recipe.classes != classes.len() {
+            let (recipe, found) = (recipe.classes, classes.len());
+            let message = format!("the recipe is for {recipe} classes, and the data has {found}");
+            return Err(TransferError::Argument(message));
+        }
+        let (model, config) = match start {
+            Start::Pretrained => classifier(pretrained, classes, recipe.task, &device)?,
+            Start::Scratch => {
+                let config = labelled(pretrained.config(), classes, recipe.task);
+                device.seed(recipe.seed);
+                (BitForImageClassification::from_config(&config, &device)?, config)
+            }
+        };
+        let mut trainer = Self {
+            optimizer: Optimizer::new(&recipe),
+            model: zero_head(model),
+            frozen: None,
+            means: Flat::new(),
+            step: 0,
+            config,
+            recipe,
+            device,
+        };
+        trainer.settle();
+        Ok(trainer)
+    }
+
+    /// After the weights were put in: what follows from them.
+    pub(crate) fn settle(&mut self) {
+        self.model = parameters::freeze(self.model.clone(), self.recipe.freeze);
+        self.frozen = (self.recipe.freeze == Freeze::Backbone).then(|| self.model.bit.valid());
+        if let Some(keep) = self.recipe.ema.filter(|_| self.means.is_empty()) {
+            parameters::average(&self.model, &mut self.means, keep);
+        }
+    }
+
+    /// The network's configuration, with the classes as labels.
+    pub fn config(&self) -> &BitConfig {
+        &self.config
+    }
+
+    /// What the run does.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// The number of the next step, counted from 0.
+    pub fn step_number(&self) -> usize {
+        self.step
+    }
+
+    /// The device without gradients, on which evaluation runs.
+    pub fn device(&self) -> Device {
+        self.device.clone().without_autodiff()
+    }
+
+    /// The network as it would be saved now, without gradients; with an EMA, the mean of its weights.
+    pub fn network(&self) -> BitForImageClassification {
+        parameters::with_values(&self.model, &self.means)
+    }
+
+    /// Takes the recipe's next step with its batch.
+    ///
+    /// # Errors
+    ///
+    /// [`TransferError::Diverged`] when the loss is not finite, [`TransferError::Argument`] when training is over or the
+    /// batch holds something else, and when the pictures do not fit the network. The weights are then as before.
+    pub fn take_step(&mut self, batch: Batch) -> Result<StepReport, TransferError> {
+        let Recipe {
+            mixup_alpha, seed, ..
+        } = self.recipe;
+        check_batch(&batch, self.recipe.classes, self.recipe.task)?;
+        let images = batch.shape[0];
+        let mix = (mixup_alpha > 0.0).then(|| Mix::draw(mixup_alpha, images, seed, self.step));
+        self.take_mixed_step(batch, mix.as_ref())
+    }
+
+    /// As [`take_step`](Self::take_step), with a mixture that is not drawn but given.
+    ///
+    /// # Errors
+    ///
+    /// As [`take_step`](Self::take_step), and when the mixture is not for this many images.
+    pub fn take_mixed_step(
+        &mut self,
+        mut batch: Batch,
+        mix: Option<&Mix>,
+    ) -> Result<StepReport, TransferError> {
+        let Some(learning_rate) = self.recipe.learning_rate(self.step) else {
+            let steps = self.recipe.schedule.end;
+            return Err(TransferError::Argument(format!(
+                "training ended after {steps} steps"
+            )));
+        };
+        check_batch(&batch, self.recipe.classes, self.recipe.task)?;
+        let mut targets = SoftTargets::new(&batch.labels, self.recipe.classes, self.recipe.label_smoothing);
+        if let Some(mix) = mix {
+            mix.check(batch.shape[0])?;
+            mix.apply(&mut batch, &mut targets);
+        }
+        // What is random inside the network, such as stochastic depth, is then a function of seed and step.
+        self.device
+            .seed(self.recipe.seed ^ (self.step as u64).rotate_left(32));
+        let (loss, gradients) = self.differentiate(&batch, &targets)?;
+        if !loss.is_finite() {
+            let step = self.step;
+            return Err(TransferError::Diverged {
+                step,
+                loss,
+                learning_rate,
+            });
+        }
+        let model = self.model.clone();
+        self.model = parameters::update(model, gradients, &mut self.optimizer, learning_rate, self.step);
+        if let Some(keep) = self.recipe.ema {
+            parameters::average(&self.model, &mut self.means, keep);
+        }
+        let report = StepReport {
+            step: self.step,
+            loss,
+            learning_rate,
+            images: batch.shape[0],
+        };
+        self.step += 1;
+        Ok(report)
+    }
+
+    /// Loss and gradients of a batch, one part of it in memory at a time.
+    fn differentiate(&self, batch: &Batch, targets: &SoftTargets) -> Result<(f64, Flat), TransferError> {
+        let [images, channels, height, width] = batch.shape;
+        let part = images.div_ceil(self.recipe.batch_split).max(1);
+        let pixels = batch.pixels.chunks(part * channels * height * width);
+        let targets_of = targets.values.chunks(part * targets.classes);
+        let (mut loss, mut gradients) = (0.0, Flat::new());
+        for (pixels, values) in pixels.zip(targets_of) {
+            let count = values.len() / targets.classes;
+            let shape = [count, channels, height, width];
+            let logits = self.logits(TensorData::new(pixels.to_vec(), shape))?;
+            let values = TensorData::new(values.to_vec(), [count, targets.classes]);
+            let values = Tensor::from_data(values, &self.device);
+            let part = partial_loss(logits, values, targets.task, images);
+            loss += f64::from(part.clone().into_scalar::<f32>());
+            parameters::gather(&self.model, &mut part.backward(), &mut gradients);
+        }
+        Ok((loss, gradients))
+    }
+
+    fn logits(&self, pixels: TensorData) -> Result<Tensor<2>, TransferError> {
+        match &self.frozen {
+            Some(backbone) => {
+                let features = backbone.pooled(Tensor::from_data(pixels, &self.device()))?;
+                Ok(self.model.classify(Tensor::from_inner(features)))
+            }
+            None => Ok(self
+                .model
+                .forward(Tensor::from_data(pixels, &self.device))?
+                .logits),
+        }
+    }
+}
+
+/// The pretrained network with a head for other classes, drawn anew, and its configuration.
+pub(crate) fn classifier(
+    pretrained: &Pretrained,
+    classes: &[String],
+    task: LabelTask,
+    device: &Device,
+) -> Result<(BitForImageClassification, BitConfig), TransferError> {
+    let options = LoadOptions {
+        head: Head::Fresh {
+            num_labels: classes.len(),
+        },
+        ..LoadOptions::default()
+    };
+    let Loaded { model, .. } = pretrained.load(options, device)?;
+    Ok((model, labelled(pretrained.config(), classes, task)))
+}
+
+fn labelled(config: &BitConfig, classes: &[String], task: LabelTask) -> BitConfig {
+    BitConfig {
+        problem_type: Some(match task {
+            LabelTask::SingleLabel => ProblemType::SingleLabelClassification,
+            LabelTask::MultiLabel => ProblemType::MultiLabelClassification,
+        }),
+        ..config.clone().with_labels(classes)
+    }
+}
+
+fn zero_head(model: BitForImageClassification) -> BitForImageClassification {
+    load_parameters(model, DType::F32, |name, shape| {
+        let zeros = || TensorData::zeros::<f32, _>(shape.to_vec());
+        name.starts_with("classifier.").then(zeros)
+    })
+}
