@@ -1,7 +1,7 @@
 """Whether a converted model gives timm's logits: `check_converted.py FOLDER NAME SOURCE`.
 
-transformers loads the converted FOLDER, timm loads the SOURCE by itself (a folder, a .safetensors or .npz file, or a
-Hub repository that is in the cache), and both see the same input.
+transformers loads the converted FOLDER, timm loads the SOURCE by itself (a folder, a .safetensors or .npz file, or
+what `bit` fetched: a Hub repository or one of Google's files), and both see the same input.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 import reference
 import timm
 import torch
-from huggingface_hub import hf_hub_download
+from huggingface_hub import cached_assets_path, hf_hub_download
 from transformers import BitForImageClassification
 
 BAR = 1e-4
@@ -22,6 +22,8 @@ def timm_model(name: str, classes: int, source: str) -> torch.nn.Module:
     path = Path(source)
     if path.is_dir():
         path /= "model.safetensors"
+    elif not path.exists() and path.suffix == ".npz":
+        path = cached_assets_path("bit-burn", "google", "bit_models") / source
     elif not path.exists():
         path = Path(hf_hub_download(source, "model.safetensors", local_files_only=True))
     network = timm.create_model(name.split(".")[0], pretrained=False, num_classes=classes).eval()

@@ -94,12 +94,7 @@ fn source(model: &ZooModel, from: Option<&Path>) -> String {
     });
     match local {
         Some(path) => path.to_string_lossy().into_owned(),
-        None => model
-            .repositories
-            .first()
-            .copied()
-            .unwrap_or(model.npz)
-            .to_owned(),
+        None => model.repositories.last().copied().unwrap_or(model.npz).to_owned(),
     }
 }
 

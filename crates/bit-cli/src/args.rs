@@ -46,8 +46,8 @@ pub enum Command {
     Completions(CompletionsArgs),
 }
 
-const MODEL_HELP: &str =
-    "builtin:NAME, a Hub repository (owner/name, owner/name@revision), a folder or a file";
+const MODEL_HELP: &str = "builtin:NAME, a Hub repository (owner/name, owner/name@revision), the name of one of \
+                          Google's files (bit-m-r50x1), a folder or a file";
 
 /// Images and the network they go through, for every command that has both.
 #[derive(Debug, Args)]

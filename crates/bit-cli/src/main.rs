@@ -4,6 +4,7 @@ mod args;
 mod arithmetic;
 mod commands;
 mod device;
+mod download;
 mod feature;
 mod inputs;
 mod interrupt;

@@ -15,6 +15,14 @@ pub fn bytes() -> ProgressBar {
     bar(0, "{wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left")
 }
 
+/// Counts the bytes of a file, whose name is the message.
+pub fn file() -> ProgressBar {
+    bar(
+        0,
+        "{msg} {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
+    )
+}
+
 /// Follows a training run: one bar, and a line that stays for each evaluation.
 pub struct Training(ProgressBar);
 

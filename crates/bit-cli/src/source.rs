@@ -1,19 +1,23 @@
 //! From what a user calls a model to its files.
 
 use anyhow::{Result, anyhow};
-use bit_config::{BitConfig, ImageProcessorConfig};
+use bit_config::{BitConfig, ConfigError, ImageProcessorConfig};
 use bit_convert::{Checkpoint, ConvertError};
 use bit_pretrained::{ModelSource, Pretrained, PretrainedError};
 
-/// Opens a model.
+use crate::download;
+
+/// Opens a model, and fetches it first if it is not on this machine.
 pub fn open_model(name: &str) -> Result<Pretrained> {
-    named(name, Pretrained::open(name))
+    let source = name.parse()?;
+    named(name, Pretrained::from_source(&source, &download::hub()))
 }
 
 /// Puts the model's name before a fault that does not say where it is: those of a configuration.
 pub fn named<T, E: Into<PretrainedError>>(name: &str, result: Result<T, E>) -> Result<T> {
     use PretrainedError::{Config, Convert, Image, Model};
     match result.map_err(Into::into) {
+        Err(error @ Convert(ConvertError::Config(ConfigError::InFile { .. }))) => Err(error.into()),
         Err(error @ (Config(_) | Image(_) | Model(_) | Convert(ConvertError::Config(_)))) => {
             Err(anyhow!("{name}: {error}"))
         }
@@ -25,7 +29,7 @@ pub fn named<T, E: Into<PretrainedError>>(name: &str, result: Result<T, E>) -> R
 pub enum Source {
     /// A folder or file on this machine.
     Local(Checkpoint),
-    /// A builtin or a repository of the Hub.
+    /// A builtin or a published model.
     Named(Box<Pretrained>),
 }
 
@@ -34,7 +38,10 @@ impl Source {
     pub fn open(name: &str) -> Result<Self> {
         Ok(match name.parse()? {
             ModelSource::Path(path) => Self::Local(Checkpoint::open(&path)?),
-            source => Self::Named(Box::new(named(name, Pretrained::from_source(&source))?)),
+            source => Self::Named(Box::new(named(
+                name,
+                Pretrained::from_source(&source, &download::hub()),
+            )?)),
         })
     }
 

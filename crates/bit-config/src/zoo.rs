@@ -128,19 +128,36 @@ impl ZooModel {
         }
     }
 
+    /// The short name of Google's file: `bit-m-r50x1`.
+    pub fn short_name(&self) -> String {
+        self.npz_names()[1].to_ascii_lowercase()
+    }
+
+    /// Whether `name` is that of Google's file, with or without its folder and `.npz`, in capitals or not.
+    pub fn is_npz(&self, name: &str) -> bool {
+        let name = name.strip_suffix(".npz").unwrap_or(name);
+        self.npz_names()
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// With the folder, and without it.
+    fn npz_names(&self) -> [&'static str; 2] {
+        let path = self.npz.trim_end_matches(".npz");
+        [path, path.rsplit('/').next().unwrap_or(path)]
+    }
+
     /// Whether a user may mean this model by `name`.
     fn is_called(&self, name: &str) -> bool {
-        let path = self.npz.trim_end_matches(".npz");
-        let file = path.rsplit('/').next().unwrap_or(path);
         name == self.name
             || self.old_name == Some(name)
             || self.repositories.contains(&name)
-            || [path, file].contains(&name.trim_end_matches(".npz"))
+            || self.is_npz(name)
     }
 }
 
 /// Finds a model by timm's name, old or new, a Hub repository, or the name of Google's file, with or
-/// without its folder and `.npz`.
+/// without its folder and `.npz`, in capitals or not.
 pub fn find(name: &str) -> Option<&'static ZooModel> {
     ZOO.iter().find(|model| model.is_called(name))
 }
@@ -328,6 +345,7 @@ mod tests {
             find("R50x1_224.npz").unwrap().name,
             "resnetv2_50x1_bit.goog_distilled_in1k"
         );
+        assert_eq!(find("bit-m-r50x1").unwrap().name, "resnetv2_50x1_bit.goog_in21k");
         assert_eq!(find("BiT-M-R50x1").unwrap().name, "resnetv2_50x1_bit.goog_in21k");
         assert!(find("resnet50").is_none());
     }

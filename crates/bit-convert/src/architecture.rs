@@ -3,7 +3,7 @@
 use crate::dialect::BitTensors;
 use crate::error::{ConvertError, Result};
 use crate::names::{Dialect, Part, Slot};
-use crate::published::parse;
+use crate::published::{in_file, parse};
 use bit_config::{BitConfig, GlobalPadding, LayerType};
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ impl BitTensors<'_> {
                 .into_iter()
                 .find(|json| is_bit(json))
             {
-                return Ok(BitConfig::from_json(&bit.to_string())?);
+                return BitConfig::from_json(&bit.to_string()).map_err(in_file(self, EMBEDDED_CONFIG));
             }
         }
         let inferred = self.inferred_config()?;

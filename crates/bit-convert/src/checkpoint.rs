@@ -3,7 +3,7 @@
 use crate::error::{ConvertError, Result};
 use crate::file::DataFile;
 use crate::format::{Format, open_file};
-use crate::locate::{files_of, read_text};
+use crate::locate::{read_text, weight_files};
 use crate::read::Source;
 use crate::read::safetensors::SafetensorsFile;
 use crate::tensor::{Entry, Tensor, TensorInfo};
@@ -34,7 +34,7 @@ impl Checkpoint {
     /// When nothing is there, when the content is of no known format, or when it contradicts itself.
     pub fn open(path: &Path) -> Result<Self> {
         let mut opened = Self::empty(path);
-        for file in files_of(path)? {
+        for file in weight_files(path)? {
             let (format, source) = open_file(DataFile::open(&file)?)?;
             opened.format = format;
             opened.add(file, source)?;

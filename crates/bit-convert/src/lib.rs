@@ -55,6 +55,7 @@ pub use convert::{ConvertOptions, Converted, Progress, Target, convert};
 pub use dialect::BitTensors;
 pub use error::{ConvertError, Result};
 pub use format::Format;
+pub use locate::{shard_names, weight_files};
 pub use names::Dialect;
 pub use tensor::{DType, Entry, Tensor, TensorInfo};
 pub use write::burnpack::write_burnpack;

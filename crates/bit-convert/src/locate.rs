@@ -19,8 +19,12 @@ const NAMES: &[&str] = &[
     "model.bpk",
 ];
 
-/// The files of a checkpoint that a person named by a file or a folder.
-pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
+/// The files that hold the tensors of a checkpoint that is named by a file, an index of shards, or a folder.
+///
+/// # Errors
+///
+/// When there is none, a folder has several that could be meant, an index is invalid, or a shard is not there.
+pub fn weight_files(path: &Path) -> Result<Vec<PathBuf>> {
     let metadata = fs::metadata(path).map_err(ConvertError::io(path, "open"))?;
     let file = if metadata.is_dir() {
         find_in_folder(path)?
@@ -73,15 +77,18 @@ fn is_json(path: &Path) -> Result<bool> {
     Ok(head.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{'))
 }
 
-/// The files that an index names, each once and in order.
-fn shards(index: &Path) -> Result<Vec<PathBuf>> {
+/// The names of the files that an index of shards names, each once and in order. They are names of files beside it.
+///
+/// # Errors
+///
+/// When the index cannot be read, or names what is not in its folder.
+pub fn shard_names(index: &Path) -> Result<Vec<String>> {
     #[derive(Deserialize)]
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
     let parsed: Index = serde_json::from_str(&read_text(index)?)
         .map_err(|e| ConvertError::malformed(index, "index of shards", e.to_string()))?;
-    let folder = index.parent().unwrap_or(Path::new("."));
     let mut names: Vec<_> = parsed.weight_map.into_values().collect();
     names.sort();
     names.dedup();
@@ -92,6 +99,12 @@ fn shards(index: &Path) -> Result<Vec<PathBuf>> {
         let reason = format!("names the shard `{outside}`, expected a file in the same folder");
         return Err(ConvertError::malformed(index, "index of shards", reason));
     }
+    Ok(names)
+}
+
+fn shards(index: &Path) -> Result<Vec<PathBuf>> {
+    let folder = index.parent().unwrap_or(Path::new("."));
+    let names = shard_names(index)?;
     let files: Vec<_> = names.iter().map(|name| folder.join(name)).collect();
     if let Some(absent) = files.iter().find(|file| !file.is_file()) {
         return Err(not_found(

@@ -4,8 +4,9 @@ use crate::architecture::{EMBEDDED_CONFIG, EMBEDDED_PROCESSOR};
 use crate::dialect::BitTensors;
 use crate::error::{ConvertError, Result};
 use bit_config::zoo::{ZOO, ZooModel};
-use bit_config::{ImageProcessorConfig, PerChannel, Resample, SizeDict};
+use bit_config::{ConfigError, ImageProcessorConfig, PerChannel, Resample, SizeDict};
 use serde_json::Value;
+use std::path::PathBuf;
 
 impl BitTensors<'_> {
     /// The published models with this architecture and number of classes. When the file's or folder's name or timm's
@@ -40,7 +41,7 @@ impl BitTensors<'_> {
     /// them, and a `preprocessor_config.json` beside the weights decides.
     pub fn processor(&self) -> Result<ImageProcessorConfig> {
         if let Some(text) = self.beside(EMBEDDED_PROCESSOR)? {
-            return Ok(ImageProcessorConfig::from_json(&text)?);
+            return ImageProcessorConfig::from_json(&text).map_err(in_file(self, EMBEDDED_PROCESSOR));
         }
         if let Some(config) = self.timm_config()? {
             return timm_processor(&config["pretrained_cfg"]).ok_or_else(|| {
@@ -110,8 +111,26 @@ impl BitTensors<'_> {
 }
 
 pub(crate) fn parse(tensors: &BitTensors<'_>, name: &str, text: &str) -> Result<Value> {
-    let path = tensors.checkpoint().folder().join(name);
+    let path = place(tensors, name);
     serde_json::from_str(text).map_err(|e| ConvertError::malformed(&path, "JSON", e.to_string()))
+}
+
+/// Says which file a configuration's fault is in.
+pub(crate) fn in_file(tensors: &BitTensors<'_>, name: &str) -> impl FnOnce(ConfigError) -> ConvertError {
+    let path = place(tensors, name);
+    |source| {
+        let source = Box::new(source);
+        ConvertError::Config(ConfigError::InFile { path, source })
+    }
+}
+
+/// Where [`BitTensors::beside`] finds a configuration: in the file, as if that were a folder, or beside it.
+fn place(tensors: &BitTensors<'_>, name: &str) -> PathBuf {
+    let checkpoint = tensors.checkpoint();
+    match checkpoint.metadata().contains_key(name) {
+        true => checkpoint.path().join(name),
+        false => checkpoint.folder().join(name),
+    }
 }
 
 /// timm resizes the shorter edge to `floor(input / crop_pct)` and crops the center.

@@ -164,6 +164,29 @@ fn the_backbone_of_a_larger_model_has_its_configuration_inside_of_that_models() 
 }
 
 #[test]
+fn an_invalid_configuration_is_named_with_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    write_sparse(&folder.path().join("model.safetensors"), &parameters(&small()));
+    let invalid = [
+        ("config.json", r#"{"model_type": "bit", "hidden_act": "prelu"}"#),
+        ("preprocessor_config.json", r#"{"resample": 99}"#),
+    ];
+    for (name, text) in invalid {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    let tensors = checkpoint.to_transformers().unwrap();
+    let messages = [
+        tensors.config().unwrap_err().to_string(),
+        tensors.processor().unwrap_err().to_string(),
+    ];
+    for ((name, _), message) in invalid.iter().zip(messages) {
+        let path = folder.path().join(name);
+        assert!(message.starts_with(&format!("{}: ", path.display())), "{message}");
+    }
+}
+
+#[test]
 fn a_missing_tensor_is_named() {
     let message = refusal(|p| p.retain(|(name, _)| name != "bit.encoder.stages.1.layers.4.norm2.bias"));
     assert!(

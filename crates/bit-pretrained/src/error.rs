@@ -30,15 +30,56 @@ pub enum PretrainedError {
         /// What was given.
         found: String,
     },
-    /// A Hub model that is not on this machine.
-    #[error("{found} is not in the Hub cache: looked in {}; {hint}", looked_in.display())]
+    /// A published model that is not on this machine.
+    #[error("{found} is not in the cache: looked in {}; {hint}", looked_in.display())]
     NotCached {
-        /// Repository and revision.
+        /// Repository and revision, or Google's file.
         found: String,
-        /// The repository's folder in the cache.
+        /// Its place in the cache.
         looked_in: PathBuf,
         /// How to get it.
         hint: String,
+    },
+    /// A published model that is not on this machine, which the server with it cannot be asked for.
+    #[error(
+        "{found} is not in the cache (looked in {}), and {address} cannot be reached ({reason}); {hint}",
+        looked_in.display()
+    )]
+    Unreachable {
+        /// Repository and revision, or Google's file.
+        found: String,
+        /// Its place in the cache.
+        looked_in: PathBuf,
+        /// The server's.
+        address: String,
+        /// What failed.
+        reason: String,
+        /// How to get it by hand.
+        hint: String,
+    },
+    /// The server does not give the model.
+    #[error("{address} does not give {found}: {status}, {reason}; {hint}")]
+    Refused {
+        /// Repository and revision, or Google's file.
+        found: String,
+        /// The server's.
+        address: String,
+        /// Of HTTP.
+        status: u16,
+        /// In the server's words.
+        reason: String,
+        /// What may help.
+        hint: String,
+    },
+    /// What the server gives is not what it says it is, or not what is asked for. Nothing of it was kept.
+    #[error("{found} was not taken from {address}: {reason}")]
+    Damaged {
+        /// Repository and revision, or Google's file.
+        found: String,
+        /// The server's.
+        address: String,
+        /// What was promised and what came.
+        reason: String,
     },
     /// The tensors are not those of the configuration.
     #[error("{}: the tensors do not fit the model:\n{report}", path.display())]

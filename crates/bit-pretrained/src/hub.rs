@@ -1,111 +1,226 @@
-//! The Hub cache that Python's huggingface_hub keeps, read without a network.
+//! Models of the Hugging Face Hub and of Google's server: from this machine's caches, else from the network.
+//!
+//! The Hub's cache is the one that Python's `huggingface_hub` keeps, in both directions: what either has fetched, the
+//! other finds. What is in a cache is used without asking the network.
 
-use std::env;
+mod cache;
+mod event;
+mod files;
+mod settings;
+
+#[cfg(feature = "hub")]
+mod client;
+#[cfg(feature = "hub")]
+mod digest;
+#[cfg(feature = "hub")]
+mod fault;
+#[cfg(feature = "hub")]
+mod google;
+#[cfg(feature = "hub")]
+mod patience;
+#[cfg(feature = "hub")]
+mod repository;
+#[cfg(feature = "hub")]
+mod store;
+#[cfg(feature = "hub")]
+mod transfer;
+#[cfg(feature = "hub")]
+mod url;
+
+#[cfg(all(test, feature = "hub"))]
+mod tests;
+
+use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cache::Repository;
+pub use event::HubEvent;
+use settings::Settings;
 
 use crate::error::PretrainedError;
 
-/// The newest snapshot of a repository's revision in the cache.
+/// Where models that are named, and not given as a path, are looked for, and who is told about it.
 ///
-/// # Errors
+/// ```
+/// use bit_pretrained::{Hub, HubEvent};
 ///
-/// When the repository or the revision is not there.
-pub(crate) fn find(repository: &str, revision: &str) -> Result<PathBuf, PretrainedError> {
-    find_in(&cache(), repository, revision)
+/// let hub = Hub::from_env().with_progress(|event| {
+///     if let HubEvent::Note(text) = event {
+///         eprintln!("{text}");
+///     }
+/// });
+/// # let _ = hub;
+/// ```
+#[derive(Clone)]
+pub struct Hub {
+    settings: Settings,
+    listener: Arc<dyn Fn(HubEvent<'_>) + Send + Sync>,
+    #[cfg(feature = "hub")]
+    pause: fn(std::time::Duration),
 }
 
-fn find_in(cache: &Path, repository: &str, revision: &str) -> Result<PathBuf, PretrainedError> {
-    let folder = cache.join(format!("models--{}", repository.replace('/', "--")));
-    let reference = folder.join("refs").join(revision);
-    let commit = match revision.split('/').all(is_plain) {
-        true => std::fs::read_to_string(reference),
-        false => Err(std::io::ErrorKind::InvalidInput.into()),
-    };
-    let commit = commit.map_or_else(|_| revision.to_owned(), |commit| commit.trim().to_owned());
-    let snapshot = folder.join("snapshots").join(&commit);
-    match is_plain(&commit) && snapshot.is_dir() {
-        true => Ok(snapshot),
-        false => Err(PretrainedError::NotCached {
-            found: format!("{repository}@{revision}"),
-            looked_in: folder,
-            hint: format!("get it with `hf download {repository} --revision {revision}`"),
-        }),
-    }
-}
-
-/// `HF_HUB_CACHE`, `HF_HOME/hub`, `XDG_CACHE_HOME/huggingface/hub` or `~/.cache/huggingface/hub`.
-fn cache() -> PathBuf {
-    let variable = |name: &str| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    variable("HF_HUB_CACHE")
-        .or_else(|| Some(variable("HF_HOME")?.join("hub")))
-        .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("huggingface/hub")))
-        .or_else(|| Some(variable("HOME")?.join(".cache/huggingface/hub")))
-        .unwrap_or_else(|| Path::new("huggingface/hub").to_path_buf())
-}
-
-/// One folder's name: a commit read from a file must not lead out of the cache.
-fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\'])
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-
-    /// The layout that huggingface_hub writes.
-    fn python_cache() -> tempfile::TempDir {
-        let cache = tempfile::tempdir().unwrap();
-        let repository = cache.path().join("models--google--bit-50");
-        std::fs::create_dir_all(repository.join("snapshots").join(COMMIT)).unwrap();
-        std::fs::create_dir_all(repository.join("refs/refs/pr")).unwrap();
-        for reference in ["main", "refs/pr/1"] {
-            std::fs::write(repository.join("refs").join(reference), COMMIT).unwrap();
-        }
-        cache
+impl Hub {
+    /// As the environment says, in the variables that Python's `huggingface_hub` reads: `HF_HUB_CACHE`, `HF_HOME`,
+    /// `HF_ASSETS_CACHE` and `XDG_CACHE_HOME` for the caches, `HF_ENDPOINT`, `HF_TOKEN` and `HF_TOKEN_PATH`,
+    /// `HF_HUB_OFFLINE` and `TRANSFORMERS_OFFLINE`. `BIT_BURN_GOOGLE_URL` is another address of Google's files.
+    pub fn from_env() -> Self {
+        Self::from_variables(|name| std::env::var_os(name))
     }
 
-    #[test]
-    fn a_branch_a_pull_request_and_a_commit_lead_to_the_snapshot() {
-        let cache = python_cache();
-        for revision in ["main", "refs/pr/1", COMMIT] {
-            let found = find_in(cache.path(), "google/bit-50", revision).unwrap();
-            assert!(found.ends_with(Path::new("snapshots").join(COMMIT)), "{revision}");
+    /// As [`from_env`](Self::from_env), with another source of the variables.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        Self {
+            settings: Settings::from_variables(variable),
+            listener: Arc::new(|_| {}),
+            #[cfg(feature = "hub")]
+            pause: std::thread::sleep,
         }
     }
 
-    #[test]
-    fn what_is_absent_is_named_with_the_folder_and_the_way_to_get_it() {
-        let cache = python_cache();
-        let message = find_in(cache.path(), "google/bit-50", "v2")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.starts_with("google/bit-50@v2 is not in the Hub cache: looked in "),
-            "{message}"
-        );
-        assert!(
-            message.ends_with("get it with `hf download google/bit-50 --revision v2`"),
-            "{message}"
-        );
+    /// Tells `listener` what happens. It is called on the thread that asks for the model.
+    pub fn with_progress(self, listener: impl Fn(HubEvent<'_>) + Send + Sync + 'static) -> Self {
+        Self {
+            listener: Arc::new(listener),
+            ..self
+        }
     }
 
-    #[test]
-    fn no_revision_leads_out_of_the_cache() {
-        let cache = python_cache();
-        std::fs::create_dir_all(cache.path().join("secret")).unwrap();
-        std::fs::write(cache.path().join("escape"), "../../secret").unwrap();
-        for revision in ["..", "../../secret", "../../escape", "refs/../../../escape", ""] {
-            assert!(
-                find_in(cache.path(), "google/bit-50", revision).is_err(),
-                "{revision}"
-            );
+    /// The folder of a repository's files.
+    ///
+    /// # Errors
+    ///
+    /// When it is not in the cache and cannot be fetched.
+    pub(crate) fn repository(&self, name: &str, revision: &str) -> Result<PathBuf, PretrainedError> {
+        let repository = Repository::new(&self.settings.cache, name);
+        let cached = repository.cached(revision);
+        match cached {
+            Some(cached) if files::is_complete(&cached.folder, &cached.absent) => Ok(cached.folder),
+            cached => self.fetch(&repository, revision, cached.map(|cached| cached.folder)),
         }
+    }
+
+    /// Google's file, by its path below the server's folder.
+    ///
+    /// # Errors
+    ///
+    /// When it is not on this machine and cannot be fetched.
+    pub(crate) fn google(&self, file: &str) -> Result<PathBuf, PretrainedError> {
+        let path = self.settings.google_folder().join(file);
+        if path.is_file() {
+            return Ok(path);
+        }
+        let url = format!("{}/{file}", self.settings.google);
+        let hint = format!("get {url} by hand and name the file");
+        self.fetch_google(file, url, path, hint)
+    }
+
+    fn not_cached(&self, found: String, looked_in: &Path, hint: String) -> PretrainedError {
+        let why = match (cfg!(feature = "hub"), self.settings.offline) {
+            (true, true) => "HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE forbids to fetch it: ",
+            (true, false) => "",
+            (false, _) => "this build does not fetch (feature `hub`): ",
+        };
+        PretrainedError::NotCached {
+            found,
+            looked_in: looked_in.to_path_buf(),
+            hint: format!("{why}{hint}"),
+        }
+    }
+}
+
+fn by_hand(repository: &Repository<'_>, revision: &str) -> String {
+    format!(
+        "get it with `hf download {} --revision {revision}`",
+        repository.name
+    )
+}
+
+#[cfg(not(feature = "hub"))]
+impl Hub {
+    fn fetch(
+        &self,
+        repository: &Repository<'_>,
+        revision: &str,
+        cached: Option<PathBuf>,
+    ) -> Result<PathBuf, PretrainedError> {
+        let found = format!("{}@{revision}", repository.name);
+        cached.ok_or_else(|| self.not_cached(found, &repository.folder, by_hand(repository, revision)))
+    }
+
+    fn fetch_google(
+        &self,
+        file: &str,
+        _: String,
+        path: PathBuf,
+        hint: String,
+    ) -> Result<PathBuf, PretrainedError> {
+        Err(self.not_cached(file.to_owned(), &path, hint))
+    }
+}
+
+#[cfg(feature = "hub")]
+impl Hub {
+    /// `cached` is a snapshot that lacks something; it is better than nothing when the network is absent.
+    fn fetch(
+        &self,
+        repository: &Repository<'_>,
+        revision: &str,
+        cached: Option<PathBuf>,
+    ) -> Result<PathBuf, PretrainedError> {
+        let found = format!("{}@{revision}", repository.name);
+        let hint = by_hand(repository, revision);
+        let cached = cached.filter(|folder| bit_convert::weight_files(folder).is_ok());
+        if self.settings.offline {
+            return cached.ok_or_else(|| self.not_cached(found, &repository.folder, hint));
+        }
+        let fetched = repository::fetch(self, repository, revision);
+        match (fetched, cached) {
+            (Ok(folder), _) => Ok(folder),
+            (Err(fault), Some(folder)) if fault.is_absence() => {
+                self.tell(HubEvent::Note(&format!(
+                    "{found}: no network, so what the cache holds is used"
+                )));
+                Ok(folder)
+            }
+            (Err(fault), _) => {
+                Err(fault.into_error(found, &self.settings.endpoint, &repository.folder, hint))
+            }
+        }
+    }
+
+    fn fetch_google(
+        &self,
+        file: &str,
+        url: String,
+        path: PathBuf,
+        hint: String,
+    ) -> Result<PathBuf, PretrainedError> {
+        if self.settings.offline {
+            return Err(self.not_cached(file.to_owned(), &path, hint));
+        }
+        match google::fetch(self, file, &url, &path) {
+            Ok(()) => Ok(path),
+            Err(fault) => Err(fault.into_error(file.to_owned(), &url, &path, hint)),
+        }
+    }
+
+    fn tell(&self, event: HubEvent<'_>) {
+        (self.listener)(event);
+    }
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self::from_env()
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }

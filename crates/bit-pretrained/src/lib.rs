@@ -25,6 +25,7 @@ mod source;
 pub use architecture::PretrainedModel;
 pub use builtin::builtins;
 pub use error::PretrainedError;
+pub use hub::{Hub, HubEvent};
 pub use pretrained::{Head, LoadOptions, Loaded, Pretrained};
 pub use report::{LoadReport, ShapeMismatch};
 pub use save::save_pretrained;

@@ -11,7 +11,7 @@ use burn::tensor::{DType, Device, TensorData};
 use crate::architecture::PretrainedModel;
 use crate::builtin::BUILTINS;
 use crate::error::PretrainedError;
-use crate::hub;
+use crate::hub::Hub;
 use crate::report::{LoadReport, ShapeMismatch};
 use crate::source::ModelSource;
 
@@ -68,25 +68,30 @@ pub struct Loaded<M> {
 }
 
 impl Pretrained {
-    /// Finds a model by what a user writes: `builtin:NAME`, a folder, a file, or a Hub repository.
+    /// Finds a model by what a user writes: `builtin:NAME`, a folder, a file, a Hub repository, or the name of one of
+    /// Google's files. What is on the Hub or Google's server is taken from this machine's caches and, with the feature
+    /// `hub`, fetched when it is not there; [`Hub`] says by which rules.
     ///
     /// # Errors
     ///
-    /// When there is no such model, or its configuration or its table of tensors is invalid.
+    /// When there is no such model, it cannot be fetched, or its configuration or its table of tensors is invalid.
     pub fn open(model: &str) -> Result<Self, PretrainedError> {
-        Self::from_source(&model.parse()?)
+        Self::from_source(&model.parse()?, &Hub::from_env())
     }
 
-    /// As [`open`](Self::open), for a place that is already known.
+    /// As [`open`](Self::open), for a place that is already known, with other rules or somebody who watches.
     ///
     /// # Errors
     ///
     /// As [`open`](Self::open).
-    pub fn from_source(source: &ModelSource) -> Result<Self, PretrainedError> {
+    pub fn from_source(source: &ModelSource, hub: &Hub) -> Result<Self, PretrainedError> {
         match source {
             ModelSource::Builtin(name) => Self::from_builtin(name),
             ModelSource::Path(path) => Self::from_path(path),
-            ModelSource::Hub { repository, revision } => Self::from_path(&hub::find(repository, revision)?),
+            ModelSource::Hub { repository, revision } => {
+                Self::from_path(&hub.repository(repository, revision)?)
+            }
+            ModelSource::Google { file } => Self::from_path(&hub.google(file)?),
         }
     }
 

@@ -64,10 +64,14 @@ fn stored_dtype(dtype: DType) -> StoredDType {
     }
 }
 
-fn write_text(path: &Path, text: &str) -> Result<(), PretrainedError> {
+/// Writes a file that appears whole or not at all.
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), PretrainedError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask, as any new file
+        let mut file = builder.tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
         file.persist(path).map_err(|error| error.error)
     };

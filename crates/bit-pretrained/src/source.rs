@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use bit_config::zoo::{self, ZooModel};
+
 use crate::error::PretrainedError;
 
 /// A model's place.
@@ -20,6 +22,11 @@ pub enum ModelSource {
         /// Branch, tag or commit.
         revision: String,
     },
+    /// A file of Google's server: `bit-m-r50x1`, `BiT-M-R50x1.npz`.
+    Google {
+        /// Its path below <https://storage.googleapis.com/bit_models/>.
+        file: &'static str,
+    },
 }
 
 const BUILTIN: &str = "builtin:";
@@ -28,13 +35,17 @@ const DEFAULT_REVISION: &str = "main";
 impl FromStr for ModelSource {
     type Err = PretrainedError;
 
-    /// A path that exists wins over a Hub repository of the same name, as in transformers.
+    /// A path that exists wins over a published model of the same name, as in transformers. The names of Google's
+    /// files mean these files, timm's names without an owner the first repository that has the model.
     fn from_str(text: &str) -> Result<Self, PretrainedError> {
         if let Some(name) = text.strip_prefix(BUILTIN) {
             return Ok(Self::Builtin(name.to_owned()));
         }
         if Path::new(text).exists() {
             return Ok(Self::Path(PathBuf::from(text)));
+        }
+        if let Some(model) = zoo::find(text).filter(|model| !model.repositories.contains(&text)) {
+            return Ok(Self::published(model, text));
         }
         let (repository, revision) = text.split_once('@').unwrap_or((text, DEFAULT_REVISION));
         if !is_repository(repository) || revision.is_empty() {
@@ -46,6 +57,18 @@ impl FromStr for ModelSource {
             repository: repository.to_owned(),
             revision: revision.to_owned(),
         })
+    }
+}
+
+impl ModelSource {
+    fn published(model: &ZooModel, name: &str) -> Self {
+        match model.repositories.first() {
+            Some(repository) if !model.is_npz(name) => Self::Hub {
+                repository: (*repository).to_owned(),
+                revision: DEFAULT_REVISION.to_owned(),
+            },
+            _ => Self::Google { file: model.npz },
+        }
     }
 }
 
@@ -65,6 +88,7 @@ impl fmt::Display for ModelSource {
             Self::Path(path) => write!(f, "{}", path.display()),
             Self::Hub { repository, revision } if revision == DEFAULT_REVISION => f.write_str(repository),
             Self::Hub { repository, revision } => write!(f, "{repository}@{revision}"),
+            Self::Google { file } => f.write_str(file),
         }
     }
 }
@@ -80,11 +104,29 @@ mod tests {
             "builtin:mnist",
             "google/bit-50",
             "timm/resnetv2_50x1_bit.goog_in21k@v1.0",
+            "distill/R50x1_224.npz",
             "src/lib.rs",
         ] {
             assert_eq!(text.parse::<ModelSource>().unwrap().to_string(), text);
         }
         assert!(matches!("src".parse().unwrap(), ModelSource::Path(_)));
+    }
+
+    #[test]
+    fn a_published_model_is_found_by_googles_and_by_timms_name() {
+        for (text, found) in [
+            ("bit-m-r50x1", "BiT-M-R50x1.npz"),
+            ("bit-s-r152x4.npz", "BiT-S-R152x4.npz"),
+            ("BiT-M-R50x1-ILSVRC2012", "BiT-M-R50x1-ILSVRC2012.npz"),
+            ("r50x1_224", "distill/R50x1_224.npz"),
+            (
+                "resnetv2_50x1_bit.goog_in21k",
+                "timm/resnetv2_50x1_bit.goog_in21k",
+            ),
+            ("resnetv2_50x1_bitm", "google/bit-50"),
+        ] {
+            assert_eq!(text.parse::<ModelSource>().unwrap().to_string(), found);
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::status::Status;
 /// One model in JSON.
 #[derive(Debug, Serialize)]
 struct Record {
-    /// What `--model` takes; for a model that is only published as npz, its address on Google's server.
+    /// What `--model` takes; for a model that is only published as npz, the short name of that file.
     model: String,
     name: String,
     architecture: Option<&'static str>,
@@ -71,12 +71,11 @@ fn builtin(name: String, description: &'static str) -> Result<Record> {
 }
 
 fn published(model: &ZooModel) -> Record {
-    let npz = format!("{NPZ_FOLDER}{}", model.npz);
     Record {
         model: model
             .repositories
             .first()
-            .map_or_else(|| npz.clone(), |repository| (*repository).to_owned()),
+            .map_or_else(|| model.short_name(), |repository| (*repository).to_owned()),
         name: model.name.to_owned(),
         architecture: Some(model.architecture.name),
         parameters: model.architecture.config(model.classes).parameter_count(),
@@ -85,7 +84,7 @@ fn published(model: &ZooModel) -> Record {
         top1: model.accuracy.map(|accuracy| accuracy.0),
         top5: model.accuracy.map(|accuracy| accuracy.1),
         repositories: model.repositories,
-        npz: Some(npz),
+        npz: Some(format!("{NPZ_FOLDER}{}", model.npz)),
         description: None,
     }
 }

@@ -5,6 +5,7 @@ mod bench;
 mod classify;
 mod convert;
 mod devices;
+mod download;
 mod embed;
 mod hostile;
 mod inspect;

@@ -55,8 +55,18 @@ pub fn bit<S: AsRef<OsStr>>(args: &[S]) -> Run {
     bit_with_stdin(args, b"")
 }
 
-pub fn bit_with_stdin<S: AsRef<OsStr>>(args: &[S], stdin: &[u8]) -> Run {
+/// With other variables than the tests have otherwise.
+pub fn bit_with_variables(args: &[&str], variables: &[(&str, &str)]) -> Run {
     let mut command = command(args);
+    command.envs(variables.iter().copied());
+    run(command, b"")
+}
+
+pub fn bit_with_stdin<S: AsRef<OsStr>>(args: &[S], stdin: &[u8]) -> Run {
+    run(command(args), stdin)
+}
+
+fn run(mut command: Command, stdin: &[u8]) -> Run {
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

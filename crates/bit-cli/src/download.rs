@@ -1,0 +1,31 @@
+//! Models that are fetched: a bar for each file on a terminal, and what a person should know.
+
+use bit_pretrained::{Hub, HubEvent};
+use indicatif::ProgressBar;
+
+use crate::progress;
+
+/// The Hub of the environment.
+pub fn hub() -> Hub {
+    let bar = progress::file();
+    Hub::from_env().with_progress(move |event| show(&bar, event))
+}
+
+/// A bar prints nothing but to a terminal.
+fn show(bar: &ProgressBar, event: HubEvent<'_>) {
+    match event {
+        HubEvent::File { name, size } => {
+            bar.reset();
+            bar.set_message(name.to_owned());
+            bar.set_length(size.unwrap_or_default());
+        }
+        HubEvent::Bytes(count) => bar.set_position(count),
+        HubEvent::FileDone => bar.finish_and_clear(),
+        HubEvent::Waiting { name } => bar.println(format!("{name}: another process fetches it; waiting")),
+        HubEvent::Retry { reason, after } => {
+            bar.println(format!("{reason}; trying again in {} s", after.as_secs()));
+        }
+        HubEvent::Note(text) => bar.suspend(|| eprintln!("{text}")),
+        _ => {}
+    }
+}

@@ -1,0 +1,185 @@
+//! What the environment says, under the names that Python's huggingface_hub reads.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+const ENDPOINT: &str = "https://huggingface.co";
+const GOOGLE: &str = "https://storage.googleapis.com/bit_models";
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    /// The Hub's cache.
+    pub cache: PathBuf,
+    /// Where libraries keep what they fetch from elsewhere, a folder each.
+    assets: PathBuf,
+    /// The Hub's address, without a slash at the end.
+    pub endpoint: String,
+    /// The address of Google's files, likewise.
+    pub google: String,
+    /// Whether the network may not be asked.
+    pub offline: bool,
+    /// Read when it is needed.
+    token: Token,
+}
+
+#[derive(Clone)]
+enum Token {
+    Known(String),
+    InFile(PathBuf),
+    Forbidden,
+}
+
+impl Settings {
+    pub fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let path = |name: &str| set(name).map(PathBuf::from);
+        let text = |name: &str| set(name).and_then(|value| value.into_string().ok());
+        let is_true = |name: &str| {
+            let value = text(name).unwrap_or_default().to_ascii_uppercase();
+            ["1", "ON", "YES", "TRUE"].contains(&value.as_str())
+        };
+        let address = |name: &str, default: &str| {
+            let address = text(name).unwrap_or_else(|| default.to_owned());
+            address.trim_end_matches('/').to_owned()
+        };
+        let caches = path("XDG_CACHE_HOME")
+            .or_else(|| Some(path("HOME").or_else(|| path("USERPROFILE"))?.join(".cache")))
+            .unwrap_or_default();
+        let home = path("HF_HOME").unwrap_or_else(|| caches.join("huggingface"));
+        let given = text("HF_TOKEN").or_else(|| text("HUGGING_FACE_HUB_TOKEN"));
+        let token = match given.and_then(|token| clean(&token)) {
+            _ if is_true("HF_HUB_DISABLE_IMPLICIT_TOKEN") => Token::Forbidden,
+            Some(token) => Token::Known(token),
+            None => Token::InFile(path("HF_TOKEN_PATH").unwrap_or_else(|| home.join("token"))),
+        };
+        Self {
+            cache: path("HF_HUB_CACHE")
+                .or_else(|| path("HUGGINGFACE_HUB_CACHE"))
+                .unwrap_or_else(|| home.join("hub")),
+            assets: path("HF_ASSETS_CACHE").unwrap_or_else(|| home.join("assets")),
+            endpoint: address("HF_ENDPOINT", ENDPOINT),
+            google: address("BIT_BURN_GOOGLE_URL", GOOGLE),
+            offline: is_true("HF_HUB_OFFLINE") || is_true("TRANSFORMERS_OFFLINE"),
+            token,
+        }
+    }
+
+    /// Where Google's files are kept, by the rule of huggingface_hub's `cached_assets_path`.
+    pub fn google_folder(&self) -> PathBuf {
+        self.assets.join("bit-burn/google/bit_models")
+    }
+
+    /// What proves to the Hub who asks.
+    #[cfg(feature = "hub")]
+    pub fn token(&self) -> Option<String> {
+        match &self.token {
+            Token::Known(token) => Some(token.clone()),
+            Token::InFile(path) => clean(&std::fs::read_to_string(path).ok()?),
+            Token::Forbidden => None,
+        }
+    }
+}
+
+/// A line's end is easily copied with a token.
+fn clean(token: &str) -> Option<String> {
+    let token = token.trim().replace(['\r', '\n'], "");
+    (!token.is_empty()).then_some(token)
+}
+
+impl fmt::Debug for Token {
+    /// Says where it is from, never what it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(_) => f.write_str("Known"),
+            Self::InFile(path) => write!(f, "InFile({path:?})"),
+            Self::Forbidden => f.write_str("Forbidden"),
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("cache", &self.cache)
+            .field("assets", &self.assets)
+            .field("endpoint", &self.endpoint)
+            .field("google", &self.google)
+            .field("offline", &self.offline)
+            .field("token", &self.token)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn settings(variables: &[(&str, &str)]) -> Settings {
+        Settings::from_variables(|name| {
+            let row = variables.iter().find(|row| row.0 == name);
+            row.map(|row| row.1.into())
+        })
+    }
+
+    #[test]
+    fn the_caches_are_where_python_has_them() {
+        let variables = [
+            ("HF_HUB_CACHE", "/hub"),
+            ("HF_HOME", "/hf"),
+            ("XDG_CACHE_HOME", "/xdg"),
+            ("HOME", "/me"),
+        ];
+        let hubs = [
+            "/hub",
+            "/hf/hub",
+            "/xdg/huggingface/hub",
+            "/me/.cache/huggingface/hub",
+        ];
+        for (first, hub) in hubs.iter().enumerate() {
+            assert_eq!(settings(&variables[first..]).cache, Path::new(hub));
+        }
+        assert!(
+            settings(&variables)
+                .google_folder()
+                .starts_with("/hf/assets/bit-burn")
+        );
+        assert_eq!(
+            settings(&[("HF_HOME", ""), ("HOME", "/me")]).cache,
+            Path::new(hubs[3])
+        );
+    }
+
+    #[test]
+    fn offline_is_what_python_calls_true() {
+        for (name, value, offline) in [
+            ("HF_HUB_OFFLINE", "1", true),
+            ("HF_HUB_OFFLINE", "yes", true),
+            ("TRANSFORMERS_OFFLINE", "True", true),
+            ("HF_HUB_OFFLINE", "0", false),
+            ("HF_HUB_OFFLINE", "", false),
+        ] {
+            assert_eq!(settings(&[(name, value)]).offline, offline, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn no_token_is_ever_printed() {
+        let printed = format!("{:?}", settings(&[("HF_TOKEN", "hf_secret")]));
+        assert!(!printed.contains("secret"), "{printed}");
+    }
+
+    #[cfg(feature = "hub")]
+    #[test]
+    fn the_token_comes_from_the_variable_or_the_file_unless_that_is_forbidden() {
+        let home = tempfile::tempdir().expect("a folder");
+        std::fs::write(home.path().join("token"), "hf_file\n").expect("a file");
+        let home = ("HF_HOME", home.path().to_str().expect("UTF-8"));
+        assert_eq!(settings(&[home]).token().as_deref(), Some("hf_file"));
+        let both = [home, ("HF_TOKEN", " hf_variable\n")];
+        assert_eq!(settings(&both).token().as_deref(), Some("hf_variable"));
+        let forbidden = [both[0], both[1], ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")];
+        assert_eq!(settings(&forbidden).token(), None);
+    }
+}

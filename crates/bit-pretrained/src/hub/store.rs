@@ -1,0 +1,106 @@
+//! Writing into the Hub's cache, in the layout that Python's huggingface_hub reads.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Hub;
+use super::cache::{Repository, Snapshot, is_plain};
+use super::event::HubEvent;
+use super::fault::Fault;
+use crate::save::write_text;
+
+impl Repository<'_> {
+    /// Where the content with this etag is kept, however many commits have it and under whatever names.
+    pub fn blob(&self, etag: &str) -> PathBuf {
+        self.folder.join("blobs").join(etag)
+    }
+
+    /// The file that a process locks while it fetches this content.
+    pub fn lock(&self, etag: &str) -> PathBuf {
+        self.locks.join(format!("{etag}.lock"))
+    }
+
+    /// Gives a content its name in a commit.
+    pub fn link(&self, etag: &str, snapshot: &Snapshot, name: &str) -> Result<(), Fault> {
+        let pointer = snapshot.folder.join(name);
+        create_folder_of(&pointer)?;
+        // What is left of a link whose content is gone.
+        let _ = fs::remove_file(&pointer);
+        let target = Path::new("../../blobs").join(etag);
+        link(&target, &self.blob(etag), &pointer).map_err(Fault::local(&pointer, "link"))
+    }
+
+    /// Notes which commit a branch or tag is.
+    pub fn remember(&self, revision: &str, commit: &str) -> Result<(), Fault> {
+        match self.reference(revision) {
+            Some(reference) if revision != commit => {
+                create_folder_of(&reference)?;
+                write_text(&reference, commit).map_err(|error| Fault::Local(Box::new(error)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Notes what the commit was found not to have.
+    pub fn mark_absent(&self, name: &str) -> Result<(), Fault> {
+        let mark = self.absent.join(name);
+        create_folder_of(&mark)?;
+        fs::write(&mark, "").map_err(Fault::local(&mark, "write"))
+    }
+}
+
+/// A relative link, so that a cache can be moved. Where there are no links the content gets a second name or, where
+/// that is not possible either, is copied, as Python does.
+fn link(target: &Path, blob: &Path, pointer: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    let linked = std::os::unix::fs::symlink(target, pointer);
+    #[cfg(windows)]
+    let linked = std::os::windows::fs::symlink_file(target, pointer);
+    #[cfg(not(any(unix, windows)))]
+    let linked = Err::<(), _>(io::Error::other(target.display().to_string()));
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            fs::hard_link(blob, pointer).or_else(|_| fs::copy(blob, pointer).map(drop))
+        }
+        // Another process was quicker.
+        _ => Ok(()),
+    }
+}
+
+/// An etag as a file's name: without quotes and the mark of a weak one.
+pub(super) fn etag_name(etag: &str) -> Option<String> {
+    let name = etag.trim_start_matches("W/").trim_matches('"');
+    (is_plain(name) && name.len() <= 128).then(|| name.to_owned())
+}
+
+/// Makes the folder that a file is to be in.
+pub(super) fn create_folder_of(file: &Path) -> Result<&Path, Fault> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(Fault::local(folder, "create"))?;
+    Ok(folder)
+}
+
+/// Waits until no other process fetches the file, by the lock that huggingface_hub takes too. It is held as long as
+/// the result lives.
+pub(super) fn locked(hub: &Hub, path: &Path, name: &str) -> Result<File, Fault> {
+    create_folder_of(path)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(Fault::local(path, "open"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            hub.tell(HubEvent::Waiting { name });
+            file.lock().map_err(Fault::local(path, "lock"))?;
+            Ok(file)
+        }
+        // A file system without locks. Two downloads at once are then wasteful, and still checked and renamed.
+        Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
