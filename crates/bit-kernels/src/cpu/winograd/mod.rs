@@ -1,5 +1,5 @@
 //! 3x3 convolutions by Winograd's algorithms: for 16 outputs 36 products of matrices of tiles by channels do the work of
-//! 144 with stride 1, and 81 with stride 2.
+//! 144 with stride 1, and 81 with stride 2. Tiles of three rows or columns make up what is left of an output of 14 or 7.
 //!
 //! Filters are transformed again in every forward: that costs less than reading a transform that is four times as
 //! large from memory, and the weights stay what the direct convolution uses as well.
@@ -75,12 +75,8 @@ unsafe fn convolve_by<W: Scheme>(
     want_moments: bool,
 ) -> Option<Moments> {
     let output = geometry.output;
-    let grid = Grid {
-        geometry,
-        down: output.height.div_ceil(OUT),
-        across: output.width.div_ceil(OUT),
-    };
-    let plan = Plan::<W>::new(grid, weights);
+    let grid = Grid::new(geometry);
+    let plan = Plan::<W>::new(&grid, weights);
     let ranges = plan.ranges();
     let mut partials = want_moments.then(|| Partials::new(output.images, ranges.len(), weights.channels));
     let moments = Shared(
@@ -109,8 +105,11 @@ unsafe fn convolve_by<W: Scheme>(
         unsafe { pass.run(partials.as_ref()) };
         at = pass.batch.end;
     }
-    partials
-        .map(|partials| partials.combine(weights.channels, |image, part| plan.pixels(image, &ranges[part])))
+    partials.map(|partials| {
+        partials.combine(weights.channels, |image, part| {
+            grid.pixels(image, ranges[part].clone())
+        })
+    })
 }
 
 /// The ranges whose transformed inputs are in memory together, by all panels.
@@ -205,6 +204,7 @@ impl<W: Scheme> Pass<'_, W> {
                 });
                 self.weights.isa.run(Products {
                     scheme: PhantomData::<W>,
+                    grid: plan.grid,
                     groups: &groups,
                     depth,
                     channels,
