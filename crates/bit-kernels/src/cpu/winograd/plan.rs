@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::grid::Grid;
+use super::groups;
 use super::transform::Scheme;
 use crate::cpu::weights::Packed;
 
@@ -22,6 +23,8 @@ pub(super) struct Plan<'a, W> {
     pub(super) groups_per_range: usize,
     pub(super) tiles_at_once: usize,
     pub(super) depth: usize,
+    /// Whether each group is a range, and goes from inputs to outputs at once.
+    pub(super) group_by_group: bool,
 }
 
 impl<'a, W: Scheme> Plan<'a, W> {
@@ -35,13 +38,27 @@ impl<'a, W: Scheme> Plan<'a, W> {
             .div_ceil(weights.count())
             .min(groups);
         let most = (SUMS_LIMIT / (Self::POINTS * rows * weights.isa.panel_width())).max(1);
+        let group_by_group = groups::applies(channels, weights.channels, groups);
+        let (groups_per_range, tiles_at_once) = if group_by_group {
+            (1, usize::MAX)
+        } else {
+            (
+                groups.div_ceil(ranges.max(1)).min(most).max(1),
+                INPUTS_LIMIT / (Self::POINTS * channels),
+            )
+        };
         Plan {
             scheme: PhantomData,
             grid,
             groups,
-            groups_per_range: groups.div_ceil(ranges.max(1)).min(most).max(1),
-            tiles_at_once: INPUTS_LIMIT / (Self::POINTS * channels),
-            depth: channels.min(DEPTH),
+            groups_per_range,
+            tiles_at_once,
+            depth: if group_by_group {
+                channels
+            } else {
+                channels.min(DEPTH)
+            },
+            group_by_group,
         }
     }
 

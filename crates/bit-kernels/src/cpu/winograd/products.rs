@@ -156,7 +156,7 @@ impl<W: Scheme> Products<'_, W> {
     /// taps), with the others the inputs of the tile after.
     #[inline(always)]
     fn next<S: Simd>(&self, point: usize, index: usize, inputs: (*const f32, usize)) -> (*const f32, usize) {
-        if index == 0 && point < 4 * 9 {
+        if index == 0 && point < 4 * 9 && !self.upcoming.is_null() {
             let quarter = self.depth * 2 * S::LANES / 4;
             let at = point / 4 * self.upcoming_stride + point % 4 * quarter;
             return (self.upcoming.wrapping_add(at), quarter.div_ceil(BLOCK));
