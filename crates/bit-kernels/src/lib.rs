@@ -27,7 +27,7 @@ mod precision;
 mod prepared;
 mod standardize;
 
-pub use conv::{StandardizedConv, Then};
+pub use conv::{PackedAlone, StandardizedConv, Then};
 #[cfg(feature = "flex")]
 pub use fast::FastMap;
 pub use feature_map::{FeatureMap, Pad};

@@ -27,6 +27,20 @@ struct Forms {
 }
 
 impl PreparedWeight {
+    /// What is packed already.
+    #[cfg(feature = "flex")]
+    pub(crate) fn of(packed: PreparedConv) -> Self {
+        Self(Arc::new(Forms {
+            standardized: OnceLock::new(),
+            packed: OnceLock::from(packed),
+        }))
+    }
+
+    #[cfg(feature = "flex")]
+    pub(crate) fn is_packed(&self) -> bool {
+        self.0.packed.get().is_some()
+    }
+
     /// The standardized weight, computed by `compute` when there is none yet.
     pub(crate) fn standardized(&self, compute: impl FnOnce() -> Tensor<4>) -> Tensor<4> {
         self.0.standardized.get_or_init(compute).clone()

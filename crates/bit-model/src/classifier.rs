@@ -39,6 +39,15 @@ impl BitForImageClassification {
         })
     }
 
+    /// Keeps the weights in the form that inference reads alone; see [`BitModel::for_inference`].
+    #[must_use]
+    pub fn for_inference(self) -> Self {
+        Self {
+            bit: self.bit.for_inference(),
+            ..self
+        }
+    }
+
     /// Scores pictures.
     ///
     /// # Shapes

@@ -96,6 +96,18 @@ impl WeightStandardizedConv2d {
         self.convolve(x, Then::AddOnto(shortcut))
     }
 
+    /// Keeps the weight in the form that inference reads alone; see [`BitModel::for_inference`](crate::BitModel).
+    pub(crate) fn for_inference(self) -> Self {
+        match self.standardized_conv().packed_alone() {
+            Some((weight, prepared)) => Self {
+                weight,
+                prepared,
+                ..self
+            },
+            None => self,
+        }
+    }
+
     /// The filters that are convolved with, `[channels_out, channels_in, kernel, kernel]`.
     pub fn standardized_weight(&self) -> Tensor<4> {
         self.standardized_conv().standardized_weight()

@@ -51,6 +51,13 @@ impl BitEmbeddings {
         }
     }
 
+    pub(crate) fn for_inference(self) -> Self {
+        Self {
+            convolution: self.convolution.for_inference(),
+            ..self
+        }
+    }
+
     /// Embeds pictures.
     ///
     /// # Shapes

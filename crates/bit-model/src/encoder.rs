@@ -28,6 +28,13 @@ impl BitLayer {
         }
     }
 
+    fn for_inference(self) -> Self {
+        match self {
+            Self::Preactivation(layer) => Self::Preactivation(layer.for_inference()),
+            Self::Bottleneck(layer) => Self::Bottleneck(layer.for_inference()),
+        }
+    }
+
     /// Applies the block.
     ///
     /// # Shapes
@@ -60,6 +67,12 @@ impl BitStage {
         }
     }
 
+    fn for_inference(self) -> Self {
+        Self {
+            layers: self.layers.into_iter().map(BitLayer::for_inference).collect(),
+        }
+    }
+
     /// Applies the blocks one after the other.
     ///
     /// # Shapes
@@ -86,6 +99,12 @@ impl BitEncoder {
                 .iter()
                 .map(|stage| BitStage::new(config, stage, device))
                 .collect(),
+        }
+    }
+
+    pub(crate) fn for_inference(self) -> Self {
+        Self {
+            stages: self.stages.into_iter().map(BitStage::for_inference).collect(),
         }
     }
 

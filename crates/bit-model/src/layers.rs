@@ -42,6 +42,16 @@ impl BitPreActivationBottleneckLayer {
         }
     }
 
+    pub(crate) fn for_inference(self) -> Self {
+        Self {
+            downsample: self.downsample.map(BitDownsampleConv::for_inference),
+            conv1: self.conv1.for_inference(),
+            conv2: self.conv2.for_inference(),
+            conv3: self.conv3.for_inference(),
+            ..self
+        }
+    }
+
     /// Applies the block.
     ///
     /// # Shapes
@@ -103,6 +113,16 @@ impl BitBottleneckLayer {
         }
     }
 
+    pub(crate) fn for_inference(self) -> Self {
+        Self {
+            downsample: self.downsample.map(BitDownsampleConv::for_inference),
+            conv1: self.conv1.for_inference(),
+            conv2: self.conv2.for_inference(),
+            conv3: self.conv3.for_inference(),
+            ..self
+        }
+    }
+
     /// Applies the block.
     ///
     /// # Shapes
@@ -146,6 +166,13 @@ impl BitDownsampleConv {
             .init(device),
             norm: (config.layer_type == LayerType::Bottleneck)
                 .then(|| BitGroupNormActivation::without_activation(config, block.out_channels, device)),
+        }
+    }
+
+    fn for_inference(self) -> Self {
+        Self {
+            conv: self.conv.for_inference(),
+            ..self
         }
     }
 

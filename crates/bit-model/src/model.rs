@@ -52,6 +52,23 @@ impl BitModel {
         })
     }
 
+    /// Prepares the weights for inference now, and keeps them in no other form, where this project's own kernels run
+    /// the network: on the `flex` device, in f32. Elsewhere nothing changes.
+    ///
+    /// The model can do all it could before. A parameter that is asked for, to be saved or trained, is computed from the
+    /// prepared weight; it differs from what was loaded by rounding.
+    #[must_use]
+    pub fn for_inference(self) -> Self {
+        match self.only_relu {
+            true => Self {
+                embedder: self.embedder.for_inference(),
+                encoder: self.encoder.for_inference(),
+                ..self
+            },
+            false => self,
+        }
+    }
+
     /// Runs the network on pictures.
     ///
     /// # Shapes

@@ -98,6 +98,11 @@ impl PreparedConv {
         self.inputs
     }
 
+    /// The weight it was prepared from, `[channels, inputs, kernel height, kernel width]`.
+    pub fn weight(&self) -> Vec<f32> {
+        self.weights.unpack(self.inputs)
+    }
+
     /// Bytes of prepared weights.
     pub fn bytes(&self) -> usize {
         self.weights.bytes()

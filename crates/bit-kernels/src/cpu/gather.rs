@@ -29,7 +29,7 @@ impl Kernel for Gather<'_> {
             if self.geometry.input.channels.is_multiple_of(BLOCK) {
                 self.by_blocks::<S>()
             } else {
-                self.by_rows()
+                self.by_rows::<S>()
             }
         }
     }
@@ -67,19 +67,51 @@ impl Gather<'_> {
     }
 
     /// Any number of channels: each row is gathered on its own and then cut into blocks.
-    unsafe fn by_rows(&self) {
+    #[inline(always)]
+    unsafe fn by_rows<S: Simd>(&self) {
         let depth = self.geometry.depth();
-        let mut line = Scratch::take(depth.next_multiple_of(BLOCK));
+        let mut line = Scratch::take(depth.next_multiple_of(BLOCK) + S::LANES);
         for row in 0..self.rows {
-            line.fill(0.0);
-            // SAFETY: as in `by_blocks`.
+            let pixel = self.output_pixel(row);
+            // SAFETY: as in `by_blocks`; the line has a vector to spare.
             unsafe {
-                self.gather_row(self.output_pixel(row), &mut line);
-                for (i, block) in line.chunks_exact(BLOCK).enumerate() {
-                    let to = self.to.add((i * self.rows + row) * BLOCK);
-                    to.copy_from_nonoverlapping(block.as_ptr(), BLOCK);
+                match self.inside::<S>(pixel) {
+                    Some(from) => self.gather_vectors::<S>(from, line.as_mut_ptr()),
+                    None => {
+                        line.fill(0.0);
+                        self.gather_row(pixel, &mut line);
+                    }
+                }
+                let from = line.as_ptr();
+                for block in 0..depth.div_ceil(BLOCK) {
+                    let to = self.to.add((block * self.rows + row) * BLOCK);
+                    copy_vectors::<S>(from.add(block * BLOCK), to, BLOCK);
                 }
             }
+        }
+    }
+
+    /// The first value under the window at `pixel`, if all of it can be copied as it is and in whole vectors.
+    #[inline(always)]
+    fn inside<S: Simd>(&self, pixel: [usize; 2]) -> Option<*const f32> {
+        let [tall, wide] = self.geometry.window.kernel;
+        let (input, adjacent) = (self.geometry.input, self.geometry.window.dilation[1] == 1);
+        let first = self.geometry.source(pixel, [0, 0])?;
+        let last = self.geometry.source(pixel, [tall - 1, wide - 1])?;
+        let end = (last + 1) * input.channels + S::LANES;
+        let plain = adjacent && self.reading.scale.is_null() && end <= input.pixels() * input.channels;
+        plain.then(|| self.source.wrapping_add(first * input.channels))
+    }
+
+    /// Writes the window that starts at `from`; each of its rows ends up to a vector too far, where the next one begins.
+    #[inline(always)]
+    unsafe fn gather_vectors<S: Simd>(&self, from: *const f32, to: *mut f32) {
+        let (input, window) = (self.geometry.input, self.geometry.window);
+        let len = window.kernel[1] * input.channels;
+        let step = window.dilation[0] * input.width * input.channels;
+        for ky in 0..window.kernel[0] {
+            // SAFETY: `inside` has seen that the window and a vector more are in the image.
+            unsafe { copy_vectors::<S>(from.add(ky * step), to.add(ky * len), len) };
         }
     }
 
@@ -121,6 +153,15 @@ impl Gather<'_> {
     }
 }
 
+/// Copies `len` floats and what follows them, to a whole vector.
+#[inline(always)]
+unsafe fn copy_vectors<S: Simd>(from: *const f32, to: *mut f32, len: usize) {
+    for at in (0..len).step_by(S::LANES) {
+        // SAFETY: the caller vouches for both places, rounded up.
+        unsafe { S::store(to.add(at), S::load(from.add(at))) };
+    }
+}
+
 /// Zeros for a pixel's channels; blocks are `stride` floats apart.
 #[inline(always)]
 unsafe fn zero_blocks<S: Simd>(to: *mut f32, stride: usize, channels: usize) {
@@ -136,15 +177,8 @@ unsafe fn zero_blocks<S: Simd>(to: *mut f32, stride: usize, channels: usize) {
 #[inline(always)]
 unsafe fn copy_blocks<S: Simd>(from: *const f32, to: *mut f32, stride: usize, channels: usize) {
     for block in 0..channels / BLOCK {
-        for lane in (0..BLOCK).step_by(S::LANES) {
-            // SAFETY: the caller vouches for the pixel and made room for its blocks.
-            unsafe {
-                S::store(
-                    to.add(block * stride + lane),
-                    S::load(from.add(block * BLOCK + lane)),
-                )
-            };
-        }
+        // SAFETY: the caller vouches for the pixel and made room for its blocks.
+        unsafe { copy_vectors::<S>(from.add(block * BLOCK), to.add(block * stride), BLOCK) };
     }
 }
 

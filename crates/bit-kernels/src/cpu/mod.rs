@@ -32,7 +32,7 @@
 //!
 //! Results are [`Buffer`]s, whose memory is reused once they are dropped: fresh pages cost a tenth of a forward.
 //!
-//! Work runs on rayon's pool; [`keep_awake`] around a whole forward saves waking a thread at each operation.
+//! Work runs on rayon's pool; [`keep_awake`] around a whole forward makes its threads a team that waits awake.
 //! [`Isa::active`] chooses the instruction set (see [`ISA_VARIABLE`]).
 
 mod affine;
@@ -48,6 +48,7 @@ mod pool;
 mod product;
 mod shape;
 mod simd;
+mod team;
 mod weights;
 mod winograd;
 

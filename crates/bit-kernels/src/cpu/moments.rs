@@ -46,33 +46,46 @@ impl Moments {
             [channels; 2],
             "GroupNorm needs a weight and a bias a channel"
         );
-        let size = channels / groups;
-        let mut scale = Vec::with_capacity(self.mean.len());
-        let mut shift = Vec::with_capacity(self.mean.len());
-        for first in (0..self.mean.len()).step_by(size.max(1)) {
-            let (mean, variance) = self.of_group(first, size);
+        let size = (channels / groups).max(1);
+        let mut scale = vec![0.0; self.mean.len()];
+        let mut shift = vec![0.0; self.mean.len()];
+        let parameters = weight.chunks(size).zip(bias.chunks(size)).cycle();
+        let results = scale.chunks_mut(size).zip(shift.chunks_mut(size));
+        let statistics = self.mean.chunks(size).zip(self.variance.chunks(size));
+        for (((scale, shift), (means, variances)), (weight, bias)) in results.zip(statistics).zip(parameters)
+        {
+            let (mean, variance) = of_group(means, variances);
             let inverse = 1.0 / (variance + epsilon).sqrt();
-            for c in (first % channels)..(first % channels) + size {
-                let factor = f64::from(weight[c]) * inverse;
-                scale.push(factor as f32);
-                shift.push((f64::from(bias[c]) - mean * factor) as f32);
+            let results = scale.iter_mut().zip(shift);
+            for ((scale, shift), (weight, bias)) in results.zip(weight.iter().zip(bias)) {
+                let factor = f64::from(*weight) * inverse;
+                *scale = factor as f32;
+                *shift = (f64::from(*bias) - mean * factor) as f32;
             }
         }
         Affine { scale, shift, relu }
     }
+}
 
-    /// Mean and biased variance of `size` channels from `first`, which have equally many values.
-    fn of_group(&self, first: usize, size: usize) -> (f64, f64) {
-        let means = &self.mean[first..first + size];
-        let count = size as f64;
-        let mean = means.iter().map(|&m| f64::from(m)).sum::<f64>() / count;
-        let between: f64 = means.iter().map(|&m| (f64::from(m) - mean).powi(2)).sum();
-        let within: f64 = self.variance[first..first + size]
-            .iter()
-            .map(|&v| f64::from(v))
-            .sum();
-        (mean, (between + within) / count)
+/// Mean and biased variance of channels that have equally many values, from those of each.
+fn of_group(means: &[f32], variances: &[f32]) -> (f64, f64) {
+    let share = 1.0 / means.len() as f64;
+    let mean = sum(means, |mean| mean) * share;
+    let between = sum(means, |channel| (channel - mean) * (channel - mean));
+    let within = sum(variances, |variance| variance);
+    (mean, (between + within) * share)
+}
+
+/// The sum of a term for each value, in lanes, as one sum would wait for each addition.
+fn sum(values: &[f32], term: impl Fn(f64) -> f64) -> f64 {
+    let (whole, rest) = values.as_chunks::<8>();
+    let mut lanes = [0.0; 8];
+    for values in whole {
+        for (lane, value) in lanes.iter_mut().zip(values) {
+            *lane += term(f64::from(*value));
+        }
     }
+    lanes.iter().sum::<f64>() + rest.iter().map(|value| term(f64::from(*value))).sum::<f64>()
 }
 
 /// Statistics in the making: each image's pixels are split into parts, and each part has a mean and a sum of
@@ -118,10 +131,13 @@ impl Partials {
                 let at = self.offset(image, part);
                 let (part_mean, part_squares) = self.data[at..at + 2 * self.stride].split_at(self.stride);
                 let share = n / (seen + n);
-                for c in 0..channels {
-                    let delta = f64::from(part_mean[c]) - mean[c];
-                    mean[c] += delta * share;
-                    squares[c] += f64::from(part_squares[c]) + delta * delta * share * seen;
+                let so_far = mean.iter_mut().zip(&mut squares);
+                for ((mean, squares), (part_mean, part_squares)) in
+                    so_far.zip(part_mean.iter().zip(part_squares))
+                {
+                    let delta = f64::from(*part_mean) - *mean;
+                    *mean += delta * share;
+                    *squares += f64::from(*part_squares) + delta * delta * share * seen;
                 }
                 seen += n;
             }

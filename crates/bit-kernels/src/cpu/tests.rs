@@ -239,7 +239,7 @@ fn three_by_three_matches_plain_loops() {
         &[(1, 1), (2, 3), (4, 4), (7, 7), (9, 14), (17, 12)]
     };
     for &(height, width) in sizes {
-        for (inputs, channels) in [(16, 32), (3, 5), (33, 40), (32, 64), (64, 33)] {
+        for (inputs, channels) in [(16, 32), (3, 5), (33, 40), (32, 64), (64, 33), (160, 96)] {
             let images = 1 + random.below(3);
             let shape = Shape::new(images, height, width, inputs);
             let padding = if random.below(3) == 0 {

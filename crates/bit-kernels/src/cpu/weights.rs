@@ -81,6 +81,20 @@ impl Packed {
         })
     }
 
+    /// The weights as they came, `[channels, inputs, taps]`.
+    pub(super) fn unpack(&self, inputs: usize) -> Vec<f32> {
+        let (width, taps) = (self.isa.panel_width(), self.depth / inputs.max(1));
+        let value = |channel: usize, input: usize, tap: usize| {
+            self.panel(channel / width)[(tap * inputs + input) * width + channel % width]
+        };
+        let filter =
+            |channel| (0..inputs).flat_map(move |input| (0..taps).map(move |tap| (channel, input, tap)));
+        let places = (0..self.channels).flat_map(filter);
+        places
+            .map(|(channel, input, tap)| value(channel, input, tap))
+            .collect()
+    }
+
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         4 * (self.panels.len() + self.bias.as_ref().map_or(0, Vec::len))
@@ -88,23 +102,27 @@ impl Packed {
 }
 
 /// Standardizes a convolution's weight in place: zero mean and unit (biased) variance over each output channel's
-/// values, `(w - mean) / sqrt(variance + epsilon)` (transformers' `WeightStandardizedConv2d`, epsilon 1e-8).
+/// values, `(w - mean) / sqrt(variance + epsilon)` (transformers' `WeightStandardizedConv2d`, epsilon 1e-8). Returns each
+/// channel's mean and root.
 ///
 /// # Panics
 /// When `channels` does not divide the number of values.
-pub fn standardize_weight(weight: &mut [f32], channels: usize, epsilon: f64) {
+pub fn standardize_weight(weight: &mut [f32], channels: usize, epsilon: f64) -> Vec<[f64; 2]> {
     assert!(
         channels > 0 && weight.len().is_multiple_of(channels),
         "one filter for each of {channels} channels"
     );
     let size = weight.len() / channels;
-    weight.par_chunks_mut(size.max(1)).for_each(|filter| {
+    let standardize = |filter: &mut [f32]| {
         let count = filter.len() as f64;
         let mean = filter.iter().map(|&w| f64::from(w)).sum::<f64>() / count;
         let variance = filter.iter().map(|&w| (f64::from(w) - mean).powi(2)).sum::<f64>() / count;
-        let factor = 1.0 / (variance + epsilon).sqrt();
+        let root = (variance + epsilon).sqrt();
+        let factor = 1.0 / root;
         filter
             .iter_mut()
             .for_each(|w| *w = ((f64::from(*w) - mean) * factor) as f32);
-    });
+        [mean, root]
+    };
+    weight.par_chunks_mut(size.max(1)).map(standardize).collect()
 }

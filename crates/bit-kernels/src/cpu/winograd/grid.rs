@@ -1,35 +1,142 @@
 //! How an output is cut into tiles.
 
+use std::ops::Range;
+
 use super::transform::OUT;
 use crate::cpu::shape::Geometry;
 
-/// How the output of a convolution is cut into tiles of `OUT` by `OUT` pixels, numbered through all images.
-#[derive(Clone, Copy)]
-pub(super) struct Grid<'a> {
-    pub(super) geometry: &'a Geometry,
-    pub(super) down: usize,
-    pub(super) across: usize,
+/// A stretch of output rows or columns that tiles cover: `OUT` of them, or one less.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Span {
+    first: usize,
+    /// Those inside the output.
+    count: usize,
+    short: bool,
 }
 
-impl Grid<'_> {
-    /// Tiles in one image.
-    pub(super) fn per_image(&self) -> usize {
-        self.down * self.across
+/// As few spans as cover `size`, and as many short ones among them as that allows: fourteen are 4 + 4 + 3 + 3.
+fn spans(size: usize) -> impl Iterator<Item = Span> + Clone {
+    let all = size.div_ceil(OUT);
+    let long = all - (all * OUT - size).min(all);
+    (0..all).map(move |index| {
+        let first = index * OUT - index.saturating_sub(long);
+        let short = index >= long;
+        let count = (size - first).min(OUT - usize::from(short));
+        Span { first, count, short }
+    })
+}
+
+/// Where a tile lies.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) image: usize,
+    /// Its first output row and column.
+    pub(super) corner: [usize; 2],
+    /// Its rows and columns inside the output.
+    pub(super) extent: [usize; 2],
+    /// Whether it is one short of `OUT` rows, or columns.
+    pub(super) short: [bool; 2],
+}
+
+/// The tiles of a convolution's output, of all images.
+///
+/// A tile that is short takes no part in the products of some points. So that those who do are neighbours, whatever the
+/// point, tiles that are short in rows come first, then those in nothing, in columns, and in both.
+pub(super) struct Grid<'a> {
+    pub(super) geometry: &'a Geometry,
+    places: Vec<Place>,
+    /// The end of each kind's tiles.
+    ends: [usize; 4],
+}
+
+/// The kinds of tiles, by what they are short in, in their order.
+const KINDS: [[bool; 2]; 4] = [[true, false], [false, false], [false, true], [true, true]];
+
+impl<'a> Grid<'a> {
+    pub(super) fn new(geometry: &'a Geometry) -> Grid<'a> {
+        let (mut places, mut ends) = (Vec::new(), [0; 4]);
+        for (kind, end) in KINDS.into_iter().zip(&mut ends) {
+            let down = spans(geometry.output.height).filter(|span| span.short == kind[0]);
+            let across = spans(geometry.output.width).filter(|span| span.short == kind[1]);
+            for image in 0..geometry.output.images {
+                let pairs = down.clone().flat_map(|y| across.clone().map(move |x| (y, x)));
+                places.extend(pairs.map(|(y, x)| Place {
+                    image,
+                    corner: [y.first, x.first],
+                    extent: [y.count, x.count],
+                    short: kind,
+                }));
+            }
+            *end = places.len();
+        }
+        Grid {
+            geometry,
+            places,
+            ends,
+        }
     }
 
-    /// The image of a tile and its first output row and column.
-    #[inline(always)]
-    pub(super) fn place(&self, tile: usize) -> (usize, [usize; 2]) {
-        let (image, at) = (tile / self.per_image(), tile % self.per_image());
-        (image, [at / self.across * OUT, at % self.across * OUT])
+    /// Tiles in all.
+    pub(super) fn tiles(&self) -> usize {
+        self.places.len()
     }
 
-    /// Rows and columns of a tile that lie inside the output.
     #[inline(always)]
-    pub(super) fn extent(&self, [y, x]: [usize; 2]) -> [usize; 2] {
-        [
-            OUT.min(self.geometry.output.height - y),
-            OUT.min(self.geometry.output.width - x),
-        ]
+    pub(super) fn place(&self, tile: usize) -> &Place {
+        &self.places[tile]
+    }
+
+    /// The tiles that take part in points which short rows, or short columns, do without.
+    #[inline(always)]
+    pub(super) fn taking_part(&self, [only_tall, only_wide]: [bool; 2]) -> Range<usize> {
+        let [short_rows, whole, short_columns, all] = self.ends;
+        match (only_tall, only_wide) {
+            (false, false) => 0..all,
+            (false, true) => 0..whole,
+            (true, false) => short_rows..short_columns,
+            (true, true) => short_rows..whole,
+        }
+    }
+
+    /// Output pixels of `image` in `tiles`.
+    pub(super) fn pixels(&self, image: usize, tiles: Range<usize>) -> usize {
+        let places = self.places[tiles].iter().filter(|place| place.image == image);
+        places.map(|place| place.extent[0] * place.extent[1]).sum()
+    }
+}
+
+/// What two ranges have in common.
+#[inline(always)]
+pub(super) fn common(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {
+    let start = a.start.max(b.start);
+    start..a.end.min(b.end).max(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_cover_every_size_once_by_as_few_tiles_as_fours_alone() {
+        for size in 1..40 {
+            let spans: Vec<Span> = spans(size).collect();
+            assert_eq!(spans.len(), size.div_ceil(OUT));
+            let mut next = 0;
+            for span in spans {
+                assert_eq!(span.first, next, "{size}");
+                assert!(
+                    span.count > 0 && span.count <= OUT - usize::from(span.short),
+                    "{size}"
+                );
+                next += span.count;
+            }
+            assert_eq!(next, size);
+        }
+    }
+
+    #[test]
+    fn fourteen_are_two_fours_and_two_threes() {
+        let counts: Vec<usize> = spans(14).map(|span| span.count).collect();
+        assert_eq!(counts, [4, 4, 3, 3]);
     }
 }

@@ -1,5 +1,5 @@
 //! 3x3 convolutions by Winograd's algorithms: for 16 outputs 36 products of matrices of tiles by channels do the work of
-//! 144 with stride 1, and 81 with stride 2.
+//! 144 with stride 1, and 81 with stride 2. Tiles of three rows or columns make up what is left of an output of 14 or 7.
 //!
 //! Filters are transformed again in every forward: that costs less than reading a transform that is four times as
 //! large from memory, and the weights stay what the direct convolution uses as well.
@@ -8,6 +8,7 @@
 #![allow(clippy::needless_range_loop)]
 
 mod grid;
+mod groups;
 mod inputs;
 mod outputs;
 mod plan;
@@ -75,12 +76,8 @@ unsafe fn convolve_by<W: Scheme>(
     want_moments: bool,
 ) -> Option<Moments> {
     let output = geometry.output;
-    let grid = Grid {
-        geometry,
-        down: output.height.div_ceil(OUT),
-        across: output.width.div_ceil(OUT),
-    };
-    let plan = Plan::<W>::new(grid, weights);
+    let grid = Grid::new(geometry);
+    let plan = Plan::<W>::new(&grid, weights);
     let ranges = plan.ranges();
     let mut partials = want_moments.then(|| Partials::new(output.images, ranges.len(), weights.channels));
     let moments = Shared(
@@ -106,11 +103,20 @@ unsafe fn convolve_by<W: Scheme>(
             moments,
         };
         // SAFETY: the caller's promises.
-        unsafe { pass.run(partials.as_ref()) };
+        unsafe {
+            if plan.group_by_group {
+                pass.group_by_group(partials.as_ref());
+            } else {
+                pass.run(partials.as_ref());
+            }
+        }
         at = pass.batch.end;
     }
-    partials
-        .map(|partials| partials.combine(weights.channels, |image, part| plan.pixels(image, &ranges[part])))
+    partials.map(|partials| {
+        partials.combine(weights.channels, |image, part| {
+            grid.pixels(image, ranges[part].clone())
+        })
+    })
 }
 
 /// The ranges whose transformed inputs are in memory together, by all panels.
@@ -143,16 +149,7 @@ impl<W: Scheme> Pass<'_, W> {
             // SAFETY: each group has its own place at every point.
             unsafe {
                 let to = inputs.at((group.start - first) * channels);
-                let (first, count) = (group.start, group.len());
-                self.weights.isa.run(Inputs {
-                    scheme: PhantomData::<W>,
-                    grid: self.plan.grid,
-                    input: self.input,
-                    first,
-                    count,
-                    to,
-                    point_stride,
-                });
+                self.transform_inputs(group, to, point_stride);
             }
         });
         for_each(self.weights.count() * ranges.len(), |task| {
@@ -171,6 +168,45 @@ impl<W: Scheme> Pass<'_, W> {
         });
     }
 
+    /// Transforms a group's inputs to `to`.
+    unsafe fn transform_inputs(&self, group: Range<usize>, to: *mut f32, point_stride: usize) {
+        // SAFETY: the caller made room for the group at every point.
+        unsafe {
+            self.weights.isa.run(Inputs {
+                scheme: PhantomData::<W>,
+                grid: self.plan.grid,
+                input: self.input,
+                first: group.start,
+                count: group.len(),
+                to,
+                point_stride,
+            });
+        }
+    }
+
+    /// Floats from one point's transformed filters to the next one's: a line more than needed, as for inputs.
+    fn filter_stride(&self) -> usize {
+        self.plan.depth * self.weights.isa.panel_width() + BLOCK
+    }
+
+    /// Transforms a panel's filters from `channel` on to `to`; returns from how many channels.
+    unsafe fn transform_filters(&self, panel: usize, channel: usize, to: *mut f32) -> usize {
+        let (channels, width) = (self.input.shape.channels, self.weights.isa.panel_width());
+        let count = self.plan.depth.min(channels - channel);
+        // SAFETY: the channels are inside the packed panel, and the caller made room.
+        unsafe {
+            self.weights.isa.run(Filters {
+                scheme: PhantomData::<W>,
+                from: self.weights.panel(panel).as_ptr().add(channel * width),
+                tap_stride: channels * width,
+                count,
+                to,
+                point_stride: self.filter_stride(),
+            });
+        }
+        count
+    }
+
     /// All groups of one range by one panel.
     unsafe fn range(
         &self,
@@ -184,7 +220,7 @@ impl<W: Scheme> Pass<'_, W> {
         let (plan, width) = (self.plan, self.weights.isa.panel_width());
         let (tiles, channels) = (&self.ranges[range], self.input.shape.channels);
         let groups: Vec<Range<usize>> = plan.groups_of(tiles).collect();
-        let filter_stride = plan.depth * width + BLOCK;
+        let filter_stride = self.filter_stride();
         let mut filters = Scratch::take(FILTER_SIDE * FILTER_SIDE * filter_stride);
         let filters = filters.as_mut_ptr();
         let mut sums = Scratch::take(Plan::<W>::POINTS * tiles.len() * width);
@@ -192,19 +228,10 @@ impl<W: Scheme> Pass<'_, W> {
         // SAFETY: chunks of channels stay inside the packed panel and inputs, groups inside the sums.
         unsafe {
             for channel in (0..channels).step_by(plan.depth) {
-                let depth = plan.depth.min(channels - channel);
-                let from = self.weights.panel(panel).as_ptr().add(channel * width);
-                let (tap_stride, point_stride) = (channels * width, filter_stride);
-                self.weights.isa.run(Filters {
-                    scheme: PhantomData::<W>,
-                    from,
-                    tap_stride,
-                    count: depth,
-                    to: filters,
-                    point_stride,
-                });
+                let depth = self.transform_filters(panel, channel, filters);
                 self.weights.isa.run(Products {
                     scheme: PhantomData::<W>,
+                    grid: plan.grid,
                     groups: &groups,
                     depth,
                     channels,
@@ -215,7 +242,7 @@ impl<W: Scheme> Pass<'_, W> {
                     filter_stride,
                     sums,
                     upcoming: self.upcoming(panel, channel + depth),
-                    upcoming_stride: tap_stride,
+                    upcoming_stride: channels * width,
                 });
             }
             for group in groups {

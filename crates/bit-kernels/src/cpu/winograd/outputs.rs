@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::grid::Grid;
+use super::grid::{Grid, Place};
 use super::transform::{MOST, OUT, Scheme};
 use crate::cpu::micro::add_moments;
 use crate::cpu::simd::{Kernel, Simd};
@@ -10,7 +10,7 @@ use crate::cpu::simd::{Kernel, Simd};
 /// Transforms the sums of `count` tiles from `first` to outputs of one panel, and adds bias and residual.
 pub(super) struct Outputs<'a, W> {
     pub(super) scheme: PhantomData<W>,
-    pub(super) grid: Grid<'a>,
+    pub(super) grid: &'a Grid<'a>,
     pub(super) first: usize,
     pub(super) count: usize,
     /// `[points][count][panel width]`
@@ -34,46 +34,43 @@ impl<W: Scheme> Kernel for Outputs<'_, W> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let mut seen = self.seen_before();
+        let mut seen = self.seen_before(self.first);
         for row in 0..self.count {
-            let (image, corner) = self.grid.place(self.first + row);
-            if image != self.grid.place((self.first + row).saturating_sub(1)).0 {
-                seen = 0;
-            }
-            let [tall, wide] = self.grid.extent(corner);
+            let place = self.grid.place(self.first + row);
             for half in 0..2 {
                 // SAFETY: the sums of `row` and half a panel's channels of output, residual and statistics.
                 unsafe {
-                    let mut values = self.tile::<S>(row, half);
-                    self.finish::<S>(&mut values, image, corner, half);
+                    let mut values = if place.short == [false; 2] {
+                        self.tile::<S>(row, half, [false; 2])
+                    } else {
+                        self.tile::<S>(row, half, place.short)
+                    };
+                    let values = self.finish::<S>(&mut values, place, half);
                     if !self.moments.is_null() {
-                        let at = self.moments.add(image * self.moments_image + half * S::LANES);
-                        add_moments::<S>(&values[..tall * wide], at, self.moments_stride, seen);
+                        let at = self
+                            .moments
+                            .add(place.image * self.moments_image + half * S::LANES);
+                        add_moments::<S>(values, at, self.moments_stride, seen);
                     }
                 }
             }
-            seen += tall * wide;
+            seen += place.extent[0] * place.extent[1];
+            if row + 1 < self.count && self.grid.place(self.first + row + 1).image != place.image {
+                seen = self.seen_before(self.first + row + 1);
+            }
         }
     }
 }
 
 impl<W: Scheme> Outputs<'_, W> {
-    /// Pixels of the first tile's image that are in the statistics already.
-    fn seen_before(&self) -> usize {
-        let (image, _) = self.grid.place(self.first);
-        let from = self.since.max(image * self.grid.per_image());
-        let pixels = |tile| {
-            self.grid
-                .extent(self.grid.place(tile).1)
-                .iter()
-                .product::<usize>()
-        };
-        (from..self.first).map(pixels).sum()
+    /// Pixels of a tile's image that are in the statistics before the tile itself.
+    fn seen_before(&self, tile: usize) -> usize {
+        self.grid.pixels(self.grid.place(tile).image, self.since..tile)
     }
 
     /// Half a panel's outputs of the tile in `row`, before clipping.
     #[inline(always)]
-    unsafe fn tile<S: Simd>(&self, row: usize, half: usize) -> [S::V; OUT * OUT] {
+    unsafe fn tile<S: Simd>(&self, row: usize, half: usize, short: [bool; 2]) -> [S::V; OUT * OUT] {
         let width = 2 * S::LANES;
         // SAFETY: the caller vouches for the sums.
         unsafe {
@@ -84,34 +81,33 @@ impl<W: Scheme> Outputs<'_, W> {
                 for y in 0..W::SIDE {
                     column[y] = S::load(sums.add((y * W::SIDE + x) * self.count * width));
                 }
-                let column = W::output::<S>(column);
+                let column = outputs::<S, W>(column, short[0]);
                 for y in 0..OUT {
                     rows[y][x] = column[y];
                 }
             }
             let mut values = [S::splat(0.0); OUT * OUT];
             for (y, row) in rows.into_iter().enumerate() {
-                values[y * OUT..][..OUT].copy_from_slice(&W::output::<S>(row));
+                values[y * OUT..][..OUT].copy_from_slice(&outputs::<S, W>(row, short[1]));
             }
             values
         }
     }
 
-    /// Adds bias and residual and stores; the values inside the output end up at the front of `values`.
+    /// Adds bias and residual and stores; returns the values inside the output.
     #[inline(always)]
-    unsafe fn finish<S: Simd>(
+    unsafe fn finish<'v, S: Simd>(
         &self,
-        values: &mut [S::V; OUT * OUT],
-        image: usize,
-        corner: [usize; 2],
+        values: &'v mut [S::V; OUT * OUT],
+        place: &Place,
         half: usize,
-    ) {
+    ) -> &'v [S::V] {
         let shape = self.grid.geometry.output;
-        let [tall, wide] = self.grid.extent(corner);
+        let ([top, left], [tall, wide]) = (place.corner, place.extent);
         // SAFETY: only pixels inside the output are touched.
         unsafe {
             for (y, x) in (0..tall).flat_map(|y| (0..wide).map(move |x| (y, x))) {
-                let pixel = (image * shape.height + corner[0] + y) * shape.width + corner[1] + x;
+                let pixel = (place.image * shape.height + top + y) * shape.width + left + x;
                 let at = pixel * shape.channels + half * S::LANES;
                 let mut value = values[y * OUT + x];
                 if !self.bias.is_null() {
@@ -123,6 +119,19 @@ impl<W: Scheme> Outputs<'_, W> {
                 S::store(self.out.add(at), value);
                 values[y * wide + x] = value;
             }
+        }
+        &values[..tall * wide]
+    }
+}
+
+#[inline(always)]
+unsafe fn outputs<S: Simd, W: Scheme>(sums: [S::V; MOST], short: bool) -> [S::V; OUT] {
+    // SAFETY: register arithmetic.
+    unsafe {
+        if short {
+            W::output_short::<S>(sums)
+        } else {
+            W::output::<S>(sums)
         }
     }
 }

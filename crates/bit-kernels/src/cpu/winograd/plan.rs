@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::grid::Grid;
+use super::groups;
 use super::transform::Scheme;
 use crate::cpu::weights::Packed;
 
@@ -17,34 +18,47 @@ const SUMS_LIMIT: usize = 128 * 1024;
 /// How tiles are split into groups (micro-tiles) and those into ranges (tasks).
 pub(super) struct Plan<'a, W> {
     pub(super) scheme: PhantomData<W>,
-    pub(super) grid: Grid<'a>,
-    pub(super) tiles: usize,
+    pub(super) grid: &'a Grid<'a>,
     pub(super) groups: usize,
     pub(super) groups_per_range: usize,
     pub(super) tiles_at_once: usize,
     pub(super) depth: usize,
+    /// Whether each group is a range, and goes from inputs to outputs at once.
+    pub(super) group_by_group: bool,
 }
 
 impl<'a, W: Scheme> Plan<'a, W> {
     /// Products for one tile and pair of channels.
     pub(super) const POINTS: usize = W::SIDE * W::SIDE;
 
-    pub(super) fn new(grid: Grid<'a>, weights: &Packed) -> Plan<'a, W> {
+    pub(super) fn new(grid: &'a Grid<'a>, weights: &Packed) -> Plan<'a, W> {
         let (channels, rows) = (grid.geometry.input.channels, weights.isa.tile_rows());
-        let tiles = grid.geometry.output.images * grid.per_image();
-        let groups = tiles.div_ceil(rows);
+        let groups = grid.tiles().div_ceil(rows);
         let ranges = (2 * rayon::current_num_threads())
             .div_ceil(weights.count())
             .min(groups);
         let most = (SUMS_LIMIT / (Self::POINTS * rows * weights.isa.panel_width())).max(1);
+        let group_by_group = groups::applies(channels, weights.channels, groups);
+        let (groups_per_range, tiles_at_once) = if group_by_group {
+            (1, usize::MAX)
+        } else {
+            (
+                groups.div_ceil(ranges.max(1)).min(most).max(1),
+                INPUTS_LIMIT / (Self::POINTS * channels),
+            )
+        };
         Plan {
             scheme: PhantomData,
             grid,
-            tiles,
             groups,
-            groups_per_range: groups.div_ceil(ranges.max(1)).min(most).max(1),
-            tiles_at_once: INPUTS_LIMIT / (Self::POINTS * channels),
-            depth: channels.min(DEPTH),
+            groups_per_range,
+            tiles_at_once,
+            depth: if group_by_group {
+                channels
+            } else {
+                channels.min(DEPTH)
+            },
+            group_by_group,
         }
     }
 
@@ -58,28 +72,14 @@ impl<'a, W: Scheme> Plan<'a, W> {
     }
 
     pub(super) fn first_tile(&self, group: usize) -> usize {
-        self.tiles * group / self.groups
+        self.grid.tiles() * group / self.groups
     }
 
     /// The groups whose tiles make up `range`.
     pub(super) fn groups_of(&self, range: &Range<usize>) -> impl Iterator<Item = Range<usize>> {
-        let first = (range.start * self.groups).div_ceil(self.tiles);
+        let first = (range.start * self.groups).div_ceil(self.grid.tiles());
         let bounds = (first..self.groups).map(|group| self.first_tile(group)..self.first_tile(group + 1));
         let end = range.end;
         bounds.take_while(move |group| group.start < end)
-    }
-
-    /// Output pixels of `image` in `range`.
-    pub(super) fn pixels(&self, image: usize, range: &Range<usize>) -> usize {
-        let all = image * self.grid.per_image()..(image + 1) * self.grid.per_image();
-        let tiles = range.start.max(all.start)..range.end.min(all.end);
-        tiles
-            .map(|tile| {
-                self.grid
-                    .extent(self.grid.place(tile).1)
-                    .iter()
-                    .product::<usize>()
-            })
-            .sum()
     }
 }

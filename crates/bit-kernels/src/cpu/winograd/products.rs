@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use super::grid::{Grid, common};
 use super::transform::{FILTER_SIDE, Scheme};
 use crate::cpu::micro::{BLOCK, Tile};
 use crate::cpu::simd::{Kernel, Simd};
@@ -56,6 +57,7 @@ impl<W: Scheme> Kernel for Filters<W> {
 /// The products of some groups of tiles by a panel of filters, over some of the input channels.
 pub(super) struct Products<'a, W> {
     pub(super) scheme: PhantomData<W>,
+    pub(super) grid: &'a Grid<'a>,
     /// The groups, as numbers of tiles.
     pub(super) groups: &'a [Range<usize>],
     /// Input channels to sum over, of so many in all.
@@ -82,12 +84,21 @@ impl<W: Scheme> Kernel for Products<'_, W> {
     unsafe fn run<S: Simd>(self) {
         // Point by point, so that its filters stay in the first-level cache for all groups.
         for point in 0..W::SIDE * W::SIDE {
+            let (taking_part, next_point) = (self.taking_part(point), self.taking_part(point + 1));
             for index in 0..self.groups.len() {
-                let (next, next_lines) = self.next::<S>(point, index);
+                let part = common(&self.groups[index], &taking_part);
+                if part.is_empty() {
+                    continue;
+                }
+                let after = match self.groups.get(index + 1) {
+                    Some(group) => self.inputs(point, index + 1, common(group, &taking_part).len()),
+                    None => self.inputs(point + 1, 0, common(&self.groups[0], &next_point).len()),
+                };
+                let (next, next_lines) = self.next::<S>(point, index, after);
                 let tile = Tile {
                     next,
                     next_lines,
-                    ..self.tile::<S>(point, index)
+                    ..self.tile::<S>(point, index, part)
                 };
                 // SAFETY: each point and group has its own tile and sums; a prefetch may go anywhere.
                 unsafe { tile.run::<S>() };
@@ -97,25 +108,36 @@ impl<W: Scheme> Kernel for Products<'_, W> {
 }
 
 impl<W: Scheme> Products<'_, W> {
+    /// The tiles that have a point.
     #[inline(always)]
-    fn inputs(&self, point: usize, index: usize) -> *const f32 {
-        let group = &self.groups[index];
-        let at = (group.start - self.groups[0].start) * self.channels + self.channel * group.len();
-        self.inputs.wrapping_add(point * self.input_stride + at)
+    fn taking_part(&self, point: usize) -> Range<usize> {
+        self.grid
+            .taking_part([point / W::SIDE, point % W::SIDE].map(W::lacks))
+    }
+
+    /// Where the inputs of so many tiles of a group are, and how many floats.
+    #[inline(always)]
+    fn inputs(&self, point: usize, index: usize, rows: usize) -> (*const f32, usize) {
+        let at = (self.groups[index].start - self.groups[0].start) * self.channels + self.channel * rows;
+        (
+            self.inputs.wrapping_add(point * self.input_stride + at),
+            self.depth * rows,
+        )
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(&self, point: usize, index: usize) -> Tile {
+    fn tile<S: Simd>(&self, point: usize, index: usize, part: Range<usize>) -> Tile {
         let (group, width) = (&self.groups[index], 2 * S::LANES);
-        let at = (group.start - self.groups[0].start) * W::SIDE * W::SIDE + point * group.len();
+        let row = point * group.len() + part.start - group.start;
+        let at = (group.start - self.groups[0].start) * W::SIDE * W::SIDE + row;
         let sums = self.sums.wrapping_add(at * width);
         let last = FILTER_SIDE - 1;
         let filter = (point / W::SIDE).min(last) * FILTER_SIDE + (point % W::SIDE).min(last);
         Tile {
             depth: self.depth,
-            rows: group.len(),
+            rows: part.len(),
             columns: width,
-            a: self.inputs(point, index),
+            a: self.inputs(point, index, part.len()).0,
             b: self.filters.wrapping_add(filter * self.filter_stride),
             bias: std::ptr::null(),
             out: sums,
@@ -133,20 +155,12 @@ impl<W: Scheme> Products<'_, W> {
     /// What to bring closer during a tile: with the first group weights (four points take care of one of the nine
     /// taps), with the others the inputs of the tile after.
     #[inline(always)]
-    fn next<S: Simd>(&self, point: usize, index: usize) -> (*const f32, usize) {
-        if index == 0 && point < 4 * 9 {
+    fn next<S: Simd>(&self, point: usize, index: usize, inputs: (*const f32, usize)) -> (*const f32, usize) {
+        if index == 0 && point < 4 * 9 && !self.upcoming.is_null() {
             let quarter = self.depth * 2 * S::LANES / 4;
             let at = point / 4 * self.upcoming_stride + point % 4 * quarter;
             return (self.upcoming.wrapping_add(at), quarter.div_ceil(BLOCK));
         }
-        let after = if index + 1 < self.groups.len() {
-            (point, index + 1)
-        } else {
-            (point + 1, 0)
-        };
-        (
-            self.inputs(after.0, after.1),
-            self.depth * self.groups[index].len() / BLOCK,
-        )
+        (inputs.0, inputs.1 / BLOCK)
     }
 }

@@ -1,9 +1,12 @@
 //! The one-dimensional transforms of Winograd's algorithms for three-tap filters and four outputs (Lavin & Gray 2016).
 //! Applied to columns and then to rows they make the two-dimensional ones.
+//!
+//! A tile of three outputs does without one of the points, so that it shares the filters of the others; factors that differ
+//! are in the inputs' transforms.
 
 use crate::cpu::simd::Simd;
 
-/// Outputs a tile has on a side.
+/// Outputs a tile has on a side, unless it is short by one.
 pub(super) const OUT: usize = 4;
 /// Points a transformed filter has on a side.
 pub(super) const FILTER_SIDE: usize = 6;
@@ -19,10 +22,16 @@ pub(super) trait Scheme: Copy + Send + Sync {
 
     /// Transforms the first `SIDE` values.
     unsafe fn input<S: Simd>(values: [S::V; MOST]) -> [S::V; MOST];
+    /// Transforms the first `SIDE - STRIDE` values of a short tile; the products that it lacks are nothing.
+    unsafe fn input_short<S: Simd>(values: [S::V; MOST]) -> [S::V; MOST];
+    /// Whether a short tile lacks this product.
+    fn lacks(product: usize) -> bool;
     /// Transforms the taps of a filter. Product `i` takes filter point `min(i, FILTER_SIDE - 1)`.
     unsafe fn filter<S: Simd>(taps: [S::V; 3]) -> [S::V; FILTER_SIDE];
     /// Turns the first `SIDE` sums of products into outputs.
     unsafe fn output<S: Simd>(sums: [S::V; MOST]) -> [S::V; OUT];
+    /// Turns the sums of products that a short tile has into outputs, the last of which is nothing.
+    unsafe fn output_short<S: Simd>(sums: [S::V; MOST]) -> [S::V; OUT];
 }
 
 /// F(4, 3): six products on the points 0, ±1, ±2 and infinity.
@@ -53,6 +62,33 @@ impl Scheme for EveryPixel {
                 zero,
             ]
         }
+    }
+
+    /// Without the point -2.
+    #[inline(always)]
+    unsafe fn input_short<S: Simd>([d0, d1, d2, d3, d4, ..]: [S::V; MOST]) -> [S::V; MOST] {
+        // SAFETY: register arithmetic.
+        unsafe {
+            let [zero, two, three, four] = [S::splat(0.0), S::splat(2.0), S::splat(3.0), S::splat(4.0)];
+            let (minus_two, minus_three) = (S::splat(-2.0), S::splat(-3.0));
+            let (outer, inner) = (S::sub(d4, d2), S::sub(d3, d1));
+            [
+                S::fma(four, S::sub(d0, d2), S::mul(two, inner)),
+                S::mul(three, S::sub(S::fma(minus_two, d1, d3), d2)),
+                S::fma(minus_three, d2, S::fma(two, d1, d3)),
+                S::mul(four, inner),
+                zero,
+                S::fma(minus_two, inner, outer),
+                zero,
+                zero,
+                zero,
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn lacks(product: usize) -> bool {
+        product == 4
     }
 
     #[inline(always)]
@@ -88,6 +124,20 @@ impl Scheme for EveryPixel {
             ]
         }
     }
+
+    #[inline(always)]
+    unsafe fn output_short<S: Simd>([m0, m1, m2, m3, _, m5, ..]: [S::V; MOST]) -> [S::V; OUT] {
+        // SAFETY: register arithmetic.
+        unsafe {
+            let (ones, ones_odd) = (S::add(m1, m2), S::sub(m1, m2));
+            [
+                S::add(S::add(m0, ones), m3),
+                S::fma(S::splat(2.0), m3, ones_odd),
+                S::fma(S::splat(4.0), m3, S::add(ones, m5)),
+                S::splat(0.0),
+            ]
+        }
+    }
 }
 
 /// Stride two: the outer taps see the even inputs, which is F(4, 2) with five products on the points 0, ±1, 2 and
@@ -118,6 +168,31 @@ impl Scheme for EveryOtherPixel {
         }
     }
 
+    /// Without the point 2 and the last input that is not transformed.
+    #[inline(always)]
+    unsafe fn input_short<S: Simd>([d0, e0, d1, e1, d2, e2, d3, ..]: [S::V; MOST]) -> [S::V; MOST] {
+        // SAFETY: register arithmetic.
+        unsafe {
+            let [zero, two, three] = [S::splat(0.0), S::splat(2.0), S::splat(3.0)];
+            [
+                S::mul(two, S::sub(d0, d2)),
+                S::sub(S::sub(zero, d1), d2),
+                S::mul(three, S::sub(d1, d2)),
+                zero,
+                S::sub(d3, d1),
+                e0,
+                e1,
+                e2,
+                zero,
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn lacks(product: usize) -> bool {
+        product == 3 || product == 8
+    }
+
     #[inline(always)]
     unsafe fn filter<S: Simd>([g0, g1, g2]: [S::V; 3]) -> [S::V; FILTER_SIDE] {
         // SAFETY: register arithmetic.
@@ -144,6 +219,20 @@ impl Scheme for EveryOtherPixel {
                 S::add(S::fma(S::splat(2.0), m3, ones_odd), n1),
                 S::add(S::fma(S::splat(4.0), m3, ones), n2),
                 S::add(S::fma(S::splat(8.0), m3, S::add(ones_odd, m4)), n3),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn output_short<S: Simd>([m0, m1, m2, _, m4, n0, n1, n2, _]: [S::V; MOST]) -> [S::V; OUT] {
+        // SAFETY: register arithmetic.
+        unsafe {
+            let (ones, ones_odd) = (S::add(m1, m2), S::sub(m1, m2));
+            [
+                S::add(S::add(m0, ones), n0),
+                S::add(ones_odd, n1),
+                S::add(S::add(ones, m4), n2),
+                S::splat(0.0),
             ]
         }
     }
