@@ -62,7 +62,7 @@ impl Moments {
     }
 
     /// Mean and biased variance of `size` channels from `first`, which have equally many values.
-    fn of_group(&self, first: usize, size: usize) -> (f64, f64) {
+    pub(super) fn of_group(&self, first: usize, size: usize) -> (f64, f64) {
         let means = &self.mean[first..first + size];
         let count = size as f64;
         let mean = means.iter().map(|&m| f64::from(m)).sum::<f64>() / count;
