@@ -51,6 +51,8 @@ impl Program {
     pub const RUN_MODEL: Self = Self::binary("run-model");
     /// A contender of the benchmark.
     pub const BENCH_MODEL: Self = Self::binary("bench-model");
+    /// A contender of the benchmark of training.
+    pub const BENCH_TRAIN: Self = Self::binary("bench-train");
     /// A list of image processor cases to their pixels.
     pub const PROCESS_CASES: Self = Self::example("process_cases");
     /// Pictures to pixels, timed by the one who asks.
