@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::module::Param;
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::tensor::{Device, Distribution, Gradients, Tensor, TensorData};
 
 use crate::{
     FeatureMap, GroupNorm, Pad, PreparedWeight, StandardizedConv, Then, add, add_relu, global_average_pool,
@@ -47,8 +47,8 @@ impl Conv {
         layer.forward(x, pads, then)
     }
 
-    fn gradient_of(&self) -> Box<dyn Fn(&burn::tensor::Gradients) -> Option<TensorData> + '_> {
-        Box::new(|gradients| self.weight.val().grad(gradients).map(Tensor::into_data))
+    fn gradient_of(&self) -> Gradient<'_> {
+        of(&self.weight)
     }
 }
 
@@ -81,7 +81,7 @@ impl Norm {
     }
 }
 
-type Gradient<'a> = Box<dyn Fn(&burn::tensor::Gradients) -> Option<TensorData> + 'a>;
+type Gradient<'a> = Box<dyn Fn(&Gradients) -> Option<TensorData> + 'a>;
 
 fn of<'a, const D: usize>(param: &'a Param<Tensor<D>>) -> Gradient<'a> {
     Box::new(|gradients| param.val().grad(gradients).map(Tensor::into_data))
