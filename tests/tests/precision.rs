@@ -50,24 +50,25 @@ fn sixteen_bit_models_agree_with_f32_to_their_precision() {
     }
 }
 
-/// A device that records gradients runs the portable composition; the same weights without it run the fast kernels.
+/// A device that records gradients with checkpointing runs the portable composition, one without checkpointing the kernels
+/// and their way back, and the same weights on a device without gradients the kernels alone.
 #[test]
 fn the_fast_kernels_agree_with_the_portable_composition_over_sizes_and_layer_types() {
-    let device = Device::flex().autodiff();
+    let checkpointing = Device::flex().autodiff().gradient_checkpointing();
     for layer_type in [LayerType::Preactivation, LayerType::Bottleneck] {
-        let trained = model(layer_type, &device);
+        let trained = BitForImageClassification::new(&config(layer_type), &checkpointing).unwrap();
         let model = trained.valid();
+        let recording = model.clone().train();
         for size in [[1, 1], [7, 5], [32, 32], [33, 47], [64, 65]] {
             let x = pictures(size);
-            let portable = trained
-                .forward(Tensor::from_inner(x.clone()))
-                .unwrap()
-                .logits
-                .inner()
-                .into_data();
-            let fast = model.forward(x).unwrap().logits.into_data();
-            let relative = relative_difference(&fast, &portable);
-            assert!(relative < 1e-4, "{layer_type:?} at {size:?}: {relative}");
+            let logits = |model: &BitForImageClassification, x| model.forward(x).unwrap().logits.into_data();
+            let portable = logits(&trained, Tensor::from_data(x.to_data(), &checkpointing));
+            let recorded = logits(&recording, Tensor::from_inner(x.clone()));
+            let fast = logits(&model, x);
+            for (found, which) in [(fast, "inference"), (recorded, "training")] {
+                let relative = relative_difference(&found, &portable);
+                assert!(relative < 1e-4, "{which}, {layer_type:?} at {size:?}: {relative}");
+            }
         }
     }
 }

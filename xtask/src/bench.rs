@@ -14,6 +14,9 @@ pub struct Arguments {
     /// The image processors instead of the network
     #[arg(long)]
     images: bool,
+    /// Training steps instead of forward passes, beside PyTorch's
+    #[arg(long, conflicts_with = "images")]
+    training: bool,
     /// Where R50x1's time goes, layer by layer
     #[arg(long, conflicts_with = "images")]
     layers: bool,
@@ -43,6 +46,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "Speed of the image processors",
             &numbers::printed_by(&mut script)?,
         );
+    }
+    if arguments.training {
+        let mut script = script("bench_training.py");
+        script.arg("--runner").arg(Program::BENCH_TRAIN.build("cpu")?);
+        return numbers::write_section("Speed of training", &numbers::markdown_of(&mut script)?);
     }
     let mut script = script("bench.py");
     script.arg("--runner").arg(Program::BENCH_MODEL.build("cpu")?);

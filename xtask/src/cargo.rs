@@ -53,6 +53,8 @@ impl Program {
     pub const BENCH_MODEL: Self = Self::binary("bench-model");
     /// Stored batches to the losses of training on them.
     pub const TRAIN_BATCHES: Self = Self::binary("train-batches");
+    /// A contender of the benchmark of training.
+    pub const BENCH_TRAIN: Self = Self::binary("bench-train");
     /// A list of image processor cases to their pixels.
     pub const PROCESS_CASES: Self = Self::example("process_cases");
     /// Pictures to pixels, timed by the one who asks.

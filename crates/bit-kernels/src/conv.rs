@@ -71,6 +71,7 @@ impl StandardizedConv<'_> {
         #[cfg(feature = "flex")]
         let x = match x {
             FeatureMap::Fast(map) => return self.forward_fast(map, pads, then),
+            FeatureMap::Recorded(map) => return self.forward_recorded(map, pads, then),
             other => other,
         };
         let options = ConvOptions {
@@ -94,6 +95,7 @@ mod fast {
 
     use crate::cpu::{PreparedConv, Window, standardize_weight};
     use crate::fast::FastMap;
+    use crate::recorded::RecordedMap;
 
     impl StandardizedConv<'_> {
         pub(super) fn forward_fast(&self, x: FastMap, pads: [Pad; 2], then: Then) -> FeatureMap {
@@ -102,10 +104,20 @@ mod fast {
                 Then::Norm => x.conv(conv, pads, true),
                 Then::Shortcut => x.conv(conv, pads, false),
                 Then::AddOnto(FeatureMap::Fast(shortcut)) => x.conv_onto(conv, pads, shortcut),
-                Then::AddOnto(FeatureMap::Tensor(shortcut)) => {
-                    x.conv_onto(conv, pads, FastMap::from_tensor(shortcut))
+                Then::AddOnto(shortcut) => {
+                    x.conv_onto(conv, pads, FastMap::from_tensor(shortcut.into_tensor()))
                 }
             })
+        }
+
+        pub(super) fn forward_recorded(&self, x: RecordedMap, pads: [Pad; 2], then: Then) -> FeatureMap {
+            let statistics = !matches!(then, Then::Shortcut);
+            let shortcut = match then {
+                Then::Norm | Then::Shortcut => None,
+                Then::AddOnto(FeatureMap::Recorded(shortcut)) => Some(shortcut),
+                Then::AddOnto(shortcut) => Some(RecordedMap::from_tensor(shortcut.into_tensor())),
+            };
+            FeatureMap::Recorded(x.conv(self, pads, shortcut, statistics))
         }
 
         /// The standardized weight, packed, and what was taken from each filter: its mean, then its deviation.

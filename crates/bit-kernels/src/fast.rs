@@ -13,11 +13,11 @@ use crate::feature_map::Pad;
 /// Channels-last activations, their statistics, and the normalization that their reader applies.
 #[derive(Clone)]
 pub struct FastMap {
-    data: Arc<Buffer>,
-    shape: Shape,
+    pub(crate) data: Arc<Buffer>,
+    pub(crate) shape: Shape,
     /// Of `data`, before the normalization, where the layer that wrote it gathered them.
-    moments: Option<Arc<Moments>>,
-    normalization: Option<Arc<Affine>>,
+    pub(crate) moments: Option<Arc<Moments>>,
+    pub(crate) normalization: Option<Arc<Affine>>,
 }
 
 impl std::fmt::Debug for FastMap {
@@ -32,23 +32,24 @@ impl FastMap {
     /// Whether a tensor can take this form: on the `flex` device, f32, no gradients, not empty.
     pub(crate) fn supports(tensor: &Tensor<4>) -> bool {
         let device = tensor.device();
-        device == Device::flex()
-            && !device.is_autodiff()
-            && tensor.dtype() == DType::F32
-            && tensor.dims().iter().all(|size| *size > 0)
+        device == Device::flex() && !device.is_autodiff() && Self::supports_values(tensor)
+    }
+
+    /// Whether a tensor's values can take this form, wherever it is: f32, not empty.
+    pub(crate) fn supports_values(tensor: &Tensor<4>) -> bool {
+        tensor.dtype() == DType::F32 && tensor.dims().iter().all(|size| *size > 0)
     }
 
     pub(crate) fn from_tensor(tensor: Tensor<4>) -> Self {
-        let [images, channels, height, width] = tensor.dims();
-        let shape = Shape::new(images, height, width, channels);
+        let dims = tensor.dims();
         let data = tensor.into_data();
-        let data = to_channels_last(data.as_slice().expect("the tensor was checked to be f32"), shape);
-        Self {
-            data: Arc::new(data),
-            shape,
-            moments: None,
-            normalization: None,
-        }
+        Self::from_values(data.as_slice().expect("the tensor was checked to be f32"), dims)
+    }
+
+    /// Of values in the order of `[batch, channels, height, width]`.
+    pub(crate) fn from_values(values: &[f32], [images, channels, height, width]: [usize; 4]) -> Self {
+        let shape = Shape::new(images, height, width, channels);
+        Self::written(to_channels_last(values, shape), shape, None)
     }
 
     pub(crate) fn dims(&self) -> [usize; 4] {
@@ -69,7 +70,7 @@ impl FastMap {
         Tensor::from_data(TensorData::new(values.to_vec(), dims), &Device::flex())
     }
 
-    fn activations(&self) -> Activations<'_> {
+    pub(crate) fn activations(&self) -> Activations<'_> {
         let activations = Activations::new(&self.data, self.shape);
         match &self.normalization {
             Some(affine) => activations.normalized(affine),
@@ -77,7 +78,7 @@ impl FastMap {
         }
     }
 
-    fn written(data: Buffer, shape: Shape, moments: Option<Moments>) -> Self {
+    pub(crate) fn written(data: Buffer, shape: Shape, moments: Option<Moments>) -> Self {
         Self {
             data: Arc::new(data),
             shape,
@@ -101,12 +102,13 @@ impl FastMap {
         let affine = statistics.group_norm(groups, weight, bias, eps, relu);
         Self {
             normalization: Some(Arc::new(affine)),
+            moments: Some(statistics),
             ..settled
         }
     }
 
     /// The same values with no normalization pending.
-    fn settled(self) -> Self {
+    pub(crate) fn settled(self) -> Self {
         match self.normalization {
             Some(_) => Self::written(normalize(self.activations()), self.shape, None),
             None => self,
@@ -159,7 +161,7 @@ impl FastMap {
     }
 }
 
-fn padding([(top, bottom), (left, right)]: [Pad; 2]) -> Padding {
+pub(crate) fn padding([(top, bottom), (left, right)]: [Pad; 2]) -> Padding {
     Padding {
         top,
         bottom,

@@ -1,18 +1,20 @@
 //! What passes between two layers of the network.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 #[cfg(feature = "flex")]
 use crate::fast::FastMap;
+#[cfg(feature = "flex")]
+use crate::recorded::RecordedMap;
 
 /// Zeros before and after a height or a width.
 pub type Pad = (usize, usize);
 
 /// An activation of shape `[batch, channels, height, width]` on its way from one layer to the next.
 ///
-/// On most devices it is a tensor, and layers are compositions of Burn operations. On the `flex` device, in f32 and
-/// without gradients, it is a channels-last buffer with its statistics, whose normalization is applied by the layer
-/// that reads it: the same numbers, several times faster.
+/// On most devices it is a tensor, and layers are compositions of Burn operations. On the `flex` device, in f32, it is
+/// a channels-last buffer with its statistics, whose normalization is applied by the layer that reads it: the same
+/// numbers, several times faster. Where gradients are recorded it is also a node of Burn's graph.
 #[derive(Clone, Debug)]
 // A box around the tensor, whose size depends on the backends compiled in, would cost an allocation a layer.
 #[allow(clippy::large_enum_variant)]
@@ -22,6 +24,9 @@ pub enum FeatureMap {
     /// A buffer of this crate's own kernels.
     #[cfg(feature = "flex")]
     Fast(FastMap),
+    /// A buffer of this crate's own kernels, on a device that records gradients.
+    #[cfg(feature = "flex")]
+    Recorded(RecordedMap),
 }
 
 impl FeatureMap {
@@ -35,6 +40,10 @@ impl FeatureMap {
         if FastMap::supports(&tensor) {
             return Self::Fast(FastMap::from_tensor(tensor));
         }
+        #[cfg(feature = "flex")]
+        if RecordedMap::supports(&tensor) {
+            return Self::Recorded(RecordedMap::from_tensor(tensor));
+        }
         Self::Tensor(tensor)
     }
 
@@ -44,7 +53,7 @@ impl FeatureMap {
         match self {
             Self::Tensor(_) => layers(self),
             #[cfg(feature = "flex")]
-            Self::Fast(_) => crate::cpu::keep_awake(|| layers(self)),
+            _ => crate::cpu::keep_awake(|| layers(self)),
         }
     }
 
@@ -54,6 +63,28 @@ impl FeatureMap {
             Self::Tensor(tensor) => tensor.dims(),
             #[cfg(feature = "flex")]
             Self::Fast(map) => map.dims(),
+            #[cfg(feature = "flex")]
+            Self::Recorded(map) => map.dims(),
+        }
+    }
+
+    /// Where it is computed, and whether gradients are recorded.
+    pub fn device(&self) -> Device {
+        match self {
+            Self::Tensor(tensor) => tensor.device(),
+            #[cfg(feature = "flex")]
+            Self::Fast(_) => Device::flex(),
+            #[cfg(feature = "flex")]
+            Self::Recorded(_) => Device::flex().autodiff(),
+        }
+    }
+
+    /// Applies `f` to the activation as a tensor, and returns to this form.
+    pub fn map_tensor(self, f: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Self {
+        match self {
+            Self::Tensor(tensor) => Self::Tensor(f(tensor)),
+            #[cfg(feature = "flex")]
+            fast => Self::fastest(f(fast.into_tensor())),
         }
     }
 
@@ -63,6 +94,8 @@ impl FeatureMap {
             Self::Tensor(tensor) => tensor,
             #[cfg(feature = "flex")]
             Self::Fast(map) => map.into_tensor(),
+            #[cfg(feature = "flex")]
+            Self::Recorded(map) => map.into_tensor(),
         }
     }
 }

@@ -30,6 +30,7 @@ impl GroupNorm<'_> {
         #[cfg(feature = "flex")]
         let x = match x {
             FeatureMap::Fast(map) => return self.forward_fast(map, false),
+            FeatureMap::Recorded(map) => return FeatureMap::Recorded(map.group_norm(self, false)),
             other => other,
         };
         FeatureMap::Tensor(self.compose(x.into_tensor()))
@@ -45,6 +46,7 @@ impl GroupNorm<'_> {
         #[cfg(feature = "flex")]
         let x = match x {
             FeatureMap::Fast(map) => return self.forward_fast(map, true),
+            FeatureMap::Recorded(map) => return FeatureMap::Recorded(map.group_norm(self, true)),
             other => other,
         };
         FeatureMap::Tensor(relu(self.compose(x.into_tensor())))

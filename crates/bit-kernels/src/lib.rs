@@ -1,8 +1,9 @@
 //! The operations of BiT where a stock composition of Burn operations is slow or imprecise.
 //!
 //! Every operation has a portable body made of Burn operations, which runs on every device and is what the fast
-//! bodies are tested against. The fast bodies run on the `flex` device in f32 when no gradients are recorded:
-//! [`FeatureMap::fastest`] decides, and the maps that come out of one operation decide for the next.
+//! bodies are tested against. The fast bodies run on the `flex` device in f32, with gradients of their own where
+//! gradients are recorded: [`FeatureMap::fastest`] decides, and the maps that come out of one operation decide for the
+//! next.
 //!
 //! ```
 //! use bit_kernels::{FeatureMap, global_average_pool, max_pool};
@@ -25,6 +26,8 @@ mod group_norm;
 mod pool;
 mod precision;
 mod prepared;
+#[cfg(feature = "flex")]
+mod recorded;
 mod standardize;
 
 pub use conv::{PackedAlone, StandardizedConv, Then};
@@ -32,6 +35,8 @@ pub use conv::{PackedAlone, StandardizedConv, Then};
 pub use fast::FastMap;
 pub use feature_map::{FeatureMap, Pad};
 pub use group_norm::GroupNorm;
-pub use pool::{add_relu, global_average_pool, max_pool, pad_zeros};
+pub use pool::{add, add_relu, global_average_pool, max_pool, pad_zeros};
 pub use prepared::PreparedWeight;
+#[cfg(feature = "flex")]
+pub use recorded::RecordedMap;
 pub use standardize::standardize;

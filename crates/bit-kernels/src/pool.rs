@@ -34,9 +34,11 @@ pub fn pad_zeros(x: FeatureMap, pads: [Pad; 2]) -> FeatureMap {
 /// - output: `[batch, channels, (height + pads - kernel) / stride + 1, …]`
 pub fn max_pool(x: FeatureMap, kernel: usize, stride: usize, pads: [Pad; 2]) -> FeatureMap {
     #[cfg(feature = "flex")]
-    if let FeatureMap::Fast(map) = &x {
-        return FeatureMap::Fast(map.max_pool(kernel, stride, pads));
-    }
+    let x = match x {
+        FeatureMap::Fast(map) => return FeatureMap::Fast(map.max_pool(kernel, stride, pads)),
+        FeatureMap::Recorded(map) => return FeatureMap::Recorded(map.max_pool(kernel, stride, pads)),
+        other => other,
+    };
     let options = MaxPoolOptions {
         kernel_size: [kernel; 2],
         stride: [stride; 2],
@@ -55,9 +57,11 @@ pub fn max_pool(x: FeatureMap, kernel: usize, stride: usize, pads: [Pad; 2]) -> 
 /// - output: `[batch, channels, 1, 1]`
 pub fn global_average_pool(x: FeatureMap) -> Tensor<4> {
     #[cfg(feature = "flex")]
-    if let FeatureMap::Fast(map) = &x {
-        return map.global_average_pool();
-    }
+    let x = match x {
+        FeatureMap::Fast(map) => return map.global_average_pool(),
+        FeatureMap::Recorded(map) => return map.global_average_pool(),
+        other => other,
+    };
     adaptive_avg_pool2d(x.into_tensor(), [1, 1])
 }
 
@@ -69,8 +73,29 @@ pub fn global_average_pool(x: FeatureMap) -> Tensor<4> {
 /// - output: the same
 pub fn add_relu(left: FeatureMap, right: FeatureMap) -> FeatureMap {
     #[cfg(feature = "flex")]
-    if let (FeatureMap::Fast(left), FeatureMap::Fast(right)) = (&left, &right) {
-        return FeatureMap::Fast(left.add_relu(right));
-    }
+    let (left, right) = match (left, right) {
+        (FeatureMap::Fast(left), FeatureMap::Fast(right)) => return FeatureMap::Fast(left.add_relu(&right)),
+        (FeatureMap::Recorded(left), FeatureMap::Recorded(right)) => {
+            return FeatureMap::Recorded(left.add(right, true));
+        }
+        others => others,
+    };
     relu(left.into_tensor() + right.into_tensor()).into()
+}
+
+/// The sum of two maps of one shape.
+///
+/// # Shapes
+///
+/// - both: `[batch, channels, height, width]`
+/// - output: the same
+pub fn add(left: FeatureMap, right: FeatureMap) -> FeatureMap {
+    #[cfg(feature = "flex")]
+    let (left, right) = match (left, right) {
+        (FeatureMap::Recorded(left), FeatureMap::Recorded(right)) => {
+            return FeatureMap::Recorded(left.add(right, false));
+        }
+        others => others,
+    };
+    (left.into_tensor() + right.into_tensor()).into()
 }

@@ -1,5 +1,6 @@
 //! Stochastic depth.
 
+use bit_kernels::FeatureMap;
 use burn::module::{Flag, Module, Param};
 use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 
@@ -24,6 +25,14 @@ impl BitDropPath {
     /// Whether [`forward`](Self::forward) returns a tensor on this device as it is.
     pub fn is_identity(&self, device: &Device) -> bool {
         self.drop_prob == 0.0 || !self.training.is_enabled() || !device.is_autodiff()
+    }
+
+    /// As [`forward`](Self::forward), for what passes between two layers.
+    pub fn forward_map(&self, x: FeatureMap) -> FeatureMap {
+        match self.is_identity(&x.device()) {
+            true => x,
+            false => x.map_tensor(|x| self.forward(x)),
+        }
     }
 
     /// Drops images of `x`, or returns it as it is outside training.

@@ -1,7 +1,7 @@
 //! The two kinds of residual block.
 
 use bit_config::{Activation, BitConfig, BlockSpec, LayerType};
-use bit_kernels::{FeatureMap, add_relu};
+use bit_kernels::{FeatureMap, add, add_relu};
 use burn::module::Module;
 use burn::tensor::Device;
 
@@ -67,13 +67,10 @@ impl BitPreActivationBottleneckLayer {
         let x = self.conv1.forward(preact);
         let x = self.conv2.forward(self.norm2.forward(x));
         let x = self.norm3.forward(x);
-        match shortcut {
+        match self.drop_path.is_identity(&shortcut.device()) {
+            true => self.conv3.forward_onto(x, shortcut),
             // Stochastic depth comes between the convolution and the sum, so that they cannot be one step.
-            FeatureMap::Tensor(shortcut) if !self.drop_path.is_identity(&shortcut.device()) => {
-                let x = self.conv3.forward(x).into_tensor();
-                FeatureMap::Tensor(self.drop_path.forward(x) + shortcut)
-            }
-            shortcut => self.conv3.forward_onto(x, shortcut),
+            false => add(self.drop_path.forward_map(self.conv3.forward(x)), shortcut),
         }
     }
 }
@@ -137,11 +134,10 @@ impl BitBottleneckLayer {
         let x = self.norm1.forward(self.conv1.forward(x));
         let x = self.norm2.forward(self.conv2.forward(x));
         let x = self.norm3.forward(self.conv3.forward(x));
-        match (x, self.activation) {
-            (FeatureMap::Tensor(x), activation) => {
-                activate(activation, self.drop_path.forward(x) + shortcut.into_tensor()).into()
-            }
-            (x, _) => add_relu(x, shortcut),
+        let x = self.drop_path.forward_map(x);
+        match self.activation {
+            Activation::Relu => add_relu(x, shortcut),
+            function => add(x, shortcut).map_tensor(|sum| activate(function, sum)),
         }
     }
 }

@@ -6,8 +6,8 @@
 use std::f32::consts::PI;
 use std::ops::Range;
 
-use super::weights::Axis;
 use super::filter::sinc;
+use super::weights::Axis;
 use super::{Filter, Resize, nearest};
 
 /// Interleaved `f32` pixels.

@@ -75,6 +75,15 @@ impl PreparedConv {
         }
     }
 
+    /// A convolution whose weights are packed already.
+    pub(super) fn from_packed(weights: Packed, inputs: usize, window: Window) -> PreparedConv {
+        PreparedConv {
+            weights,
+            inputs,
+            window,
+        }
+    }
+
     /// A fully connected layer: `weight` is `[outputs, inputs]`.
     ///
     /// # Panics

@@ -36,6 +36,7 @@
 //! [`Isa::active`] chooses the instruction set (see [`ISA_VARIABLE`]).
 
 mod affine;
+pub mod backward;
 mod conv;
 mod gather;
 mod layout;

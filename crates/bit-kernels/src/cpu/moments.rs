@@ -65,6 +65,12 @@ impl Moments {
         }
         Affine { scale, shift, relu }
     }
+
+    /// Mean and biased variance of `size` channels from `first`, counted over all images.
+    pub(super) fn of_group(&self, first: usize, size: usize) -> (f64, f64) {
+        let group = first..first + size;
+        of_group(&self.mean[group.clone()], &self.variance[group])
+    }
 }
 
 /// Mean and biased variance of channels that have equally many values, from those of each.

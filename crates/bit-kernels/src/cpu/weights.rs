@@ -56,6 +56,22 @@ impl Packed {
         }
     }
 
+    /// Of panels that are in order already, `[panels][depth][panel width]`.
+    pub(super) fn from_panels(isa: Isa, depth: usize, channels: usize, panels: Floats) -> Packed {
+        assert_eq!(
+            panels.len(),
+            channels.next_multiple_of(isa.panel_width()) * depth,
+            "panels of {channels} channels"
+        );
+        Packed {
+            isa,
+            depth,
+            channels,
+            panels,
+            bias: None,
+        }
+    }
+
     /// Panels in all.
     pub(super) fn count(&self) -> usize {
         self.channels.div_ceil(self.isa.panel_width())

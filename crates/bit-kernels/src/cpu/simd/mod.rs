@@ -39,6 +39,8 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     /// The larger one; `b` where either is NaN, so that `max(zero, x)` keeps NaN as torch's ReLU does.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// `v` in the lanes where `of` is larger than zero, zero in the others.
+    unsafe fn keep_positive(of: Self::V, v: Self::V) -> Self::V;
     /// `a * b + c`
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// Asks for the cache line at `at` (any address, never read) to be brought into the second-level cache.

@@ -45,6 +45,10 @@ impl Simd for Neon {
         unsafe { vmaxq_f32(a, b) }
     }
     #[inline(always)]
+    unsafe fn keep_positive(of: float32x4_t, v: float32x4_t) -> float32x4_t {
+        unsafe { vreinterpretq_f32_u32(vandq_u32(vcgtzq_f32(of), vreinterpretq_u32_f32(v))) }
+    }
+    #[inline(always)]
     unsafe fn fma(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
         unsafe { vfmaq_f32(c, a, b) }
     }

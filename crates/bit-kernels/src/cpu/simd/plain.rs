@@ -48,6 +48,10 @@ impl Simd for Plain {
         zip(a, b, |a, b| if a > b { a } else { b })
     }
     #[inline(always)]
+    unsafe fn keep_positive(of: [f32; 4], v: [f32; 4]) -> [f32; 4] {
+        zip(of, v, |of, v| if of > 0.0 { v } else { 0.0 })
+    }
+    #[inline(always)]
     unsafe fn fma(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
         zip(zip(a, b, |a, b| a * b), c, |a, b| a + b)
     }
