@@ -56,6 +56,10 @@ use crate::error::PretrainedError;
 #[derive(Clone)]
 pub struct Hub {
     settings: Settings,
+    #[cfg_attr(
+        not(feature = "hub"),
+        expect(dead_code, reason = "only downloads have something to tell")
+    )]
     listener: Arc<dyn Fn(HubEvent<'_>) + Send + Sync>,
     #[cfg(feature = "hub")]
     pause: fn(std::time::Duration),

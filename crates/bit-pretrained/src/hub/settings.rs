@@ -24,6 +24,10 @@ pub(super) struct Settings {
 }
 
 #[derive(Clone)]
+#[cfg_attr(
+    not(feature = "hub"),
+    expect(dead_code, reason = "only the Hub asks who asks")
+)]
 enum Token {
     Known(String),
     InFile(PathBuf),
