@@ -1,4 +1,4 @@
-//! The builtin model on the 1000 MNIST test pictures, from PNG bytes to logits.
+//! The builtin model, and an older one from a folder, on the 1000 MNIST test pictures, from PNG bytes to logits.
 #![allow(clippy::unwrap_used)]
 
 use bit_convert::Checkpoint;
@@ -29,17 +29,21 @@ fn mnist() -> Mnist {
         .windows(2)
         .map(|o| png[o[0] as usize..o[1] as usize].to_vec())
         .collect();
-    let logits = file.read("logits").unwrap();
     Mnist {
         pictures,
         labels: integers("labels"),
-        logits: TensorData::from_bytes_vec(logits.bytes, logits.shape, DType::F32),
+        logits: stored_logits(&file),
     }
 }
 
-fn logits(pictures: &[Vec<u8>]) -> TensorData {
+fn stored_logits(file: &Checkpoint) -> TensorData {
+    let logits = file.read("logits").unwrap();
+    TensorData::from_bytes_vec(logits.bytes, logits.shape, DType::F32)
+}
+
+fn logits(model: &str, pictures: &[Vec<u8>]) -> TensorData {
     let device = Device::flex();
-    let pretrained = Pretrained::open("builtin:mnist").unwrap();
+    let pretrained = Pretrained::open(model).unwrap();
     let loaded = pretrained
         .load::<BitForImageClassification>(LoadOptions::default(), &device)
         .unwrap();
@@ -64,19 +68,30 @@ fn predictions(logits: &TensorData) -> Vec<i64> {
     scores.chunks_exact(10).map(best).collect()
 }
 
+fn assert_same_answers(found: &TensorData, expected: &TensorData) {
+    let relative = relative_difference(found, expected);
+    assert!(relative <= 1e-4, "logits differ by {relative} of the largest");
+    assert_eq!(predictions(found), predictions(expected));
+}
+
 #[test]
 fn a_thousand_pictures_get_transformers_logits_and_predictions() {
     let mnist = mnist();
-    let found = logits(&mnist.pictures);
-    let relative = relative_difference(&found, &mnist.logits);
-    assert!(relative <= 1e-4, "logits differ by {relative} of the largest");
-    assert_eq!(predictions(&found), predictions(&mnist.logits));
+    assert_same_answers(&logits("builtin:mnist", &mnist.pictures), &mnist.logits);
+}
+
+#[test]
+fn a_folder_that_transformers_wrote_gets_its_logits_and_predictions() {
+    let saved = folder().join("mnist/bit-tiny-mnist");
+    let expected = stored_logits(&Checkpoint::open(&saved.join("expected.safetensors")).unwrap());
+    let found = logits(saved.to_str().unwrap(), &mnist().pictures);
+    assert_same_answers(&found, &expected);
 }
 
 #[test]
 fn the_builtin_model_recognises_979_of_1000_digits() {
     let mnist = mnist();
-    let right = predictions(&logits(&mnist.pictures))
+    let right = predictions(&logits("builtin:mnist", &mnist.pictures))
         .iter()
         .zip(&mnist.labels)
         .filter(|(a, b)| a == b)

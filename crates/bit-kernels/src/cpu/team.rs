@@ -71,7 +71,7 @@ impl Team {
         // Clears the bit and keeps the count above.
         self.gate.fetch_add(OPEN, Ordering::Relaxed);
         let mut waiting = Waiting::default();
-        while self.gate.load(Ordering::Acquire) % OPEN > 0 {
+        while !self.gate.load(Ordering::Acquire).is_multiple_of(OPEN) {
             waiting.round();
         }
         let panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
