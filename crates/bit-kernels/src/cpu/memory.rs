@@ -10,6 +10,7 @@ use std::fmt;
 use std::mem::take;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Allocations are aligned to a cache line, so that packed rows never straddle two, and large ones to a huge page.
@@ -17,7 +18,9 @@ const CACHE_LINE: usize = 64;
 const HUGE_PAGE: usize = 2 << 20;
 
 /// Results kept for reuse; BiT's widest block has five alive at a time.
-const KEPT_BUFFERS: usize = 6;
+static KEPT_BUFFERS: AtomicUsize = AtomicUsize::new(6);
+/// Results kept once gradients have been recorded: then every layer's input is alive until its way back.
+const KEPT_IN_TRAINING: usize = 96;
 
 static BUFFERS: Mutex<Kept> = Mutex::new(Kept(Vec::new()));
 
@@ -161,7 +164,7 @@ impl Drop for Buffer {
         BUFFERS
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .keep(take(&mut self.floats), KEPT_BUFFERS);
+            .keep(take(&mut self.floats), KEPT_BUFFERS.load(Ordering::Relaxed));
     }
 }
 
@@ -217,6 +220,11 @@ impl DerefMut for Scratch {
     fn deref_mut(&mut self) -> &mut [f32] {
         &mut self.floats[..self.len]
     }
+}
+
+/// Keeps as many buffers from now on as a training step has alive.
+pub(crate) fn keep_buffers_of_training() {
+    KEPT_BUFFERS.store(KEPT_IN_TRAINING, Ordering::Relaxed);
 }
 
 /// Frees the memory that is kept between calls, of the calling thread and of rayon's.

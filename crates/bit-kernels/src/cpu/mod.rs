@@ -56,6 +56,7 @@ mod winograd;
 pub use affine::{Activations, Affine};
 pub use conv::{ConvOutput, PreparedConv};
 pub use layout::{to_channels_first, to_channels_last};
+pub(crate) use memory::keep_buffers_of_training;
 pub use memory::{Buffer, release_memory};
 pub use moments::{Moments, moments};
 pub use parallel::keep_awake;

@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use super::RecordedMap;
 use super::graph::{Inputs, Reverse, Slot, flex, node_of, record, record_map, values};
 use crate::cpu::backward::add_in_place;
-use crate::cpu::{Shape, to_channels_first, to_channels_last};
+use crate::cpu::{Shape, keep_buffers_of_training, to_channels_first, to_channels_last};
 use crate::fast::FastMap;
 
 /// A tensor became a map.
@@ -49,6 +49,7 @@ fn channels_first(values: &[f32], shape: Shape) -> FlexTensor {
 
 impl RecordedMap {
     pub(crate) fn from_tensor(tensor: Tensor<4>) -> Self {
+        keep_buffers_of_training();
         let (dims, node) = (tensor.dims(), node_of(tensor));
         let map = FastMap::from_values(values(node.primitive()).storage(), dims);
         let gradient = Slot::default();
