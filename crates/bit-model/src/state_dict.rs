@@ -211,6 +211,34 @@ mod tests {
     }
 
     #[test]
+    fn a_model_for_inference_computes_the_same_and_gives_its_parameters_back() {
+        let device = Device::flex();
+        let values = |model: &BitModel| {
+            let parameters = named_parameters(model).into_iter();
+            parameters
+                .map(|parameter| (parameter.name.clone(), parameter.into_data()))
+                .collect::<Vec<_>>()
+        };
+        for layer_type in [LayerType::Preactivation, LayerType::Bottleneck] {
+            let model = BitModel::new(&config(layer_type), &device).unwrap();
+            let x = Tensor::<4>::ones([1, 3, 32, 32], &device);
+            let output = |model: &BitModel| model.forward(x.clone()).unwrap().last_hidden_state.into_data();
+            let (expected, parameters) = (output(&model), values(&model));
+            let model = model.for_inference();
+            assert_eq!(output(&model), expected);
+            for ((name, found), (_, expected)) in values(&model).into_iter().zip(parameters) {
+                assert_eq!(found.shape, expected.shape, "{name}");
+                let largest = expected.iter::<f32>().fold(0.0, |most: f32, x| most.max(x.abs()));
+                let mut pairs = found.iter::<f32>().zip(expected.iter::<f32>());
+                assert!(
+                    pairs.all(|(found, expected)| (found - expected).abs() <= 1e-6 * largest),
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn loading_a_weight_changes_what_inference_computes() {
         let device = Device::flex();
         let model = BitModel::new(&config(LayerType::Preactivation), &device).unwrap();

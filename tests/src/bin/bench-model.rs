@@ -14,10 +14,12 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse()?;
     let pixel_values = arguments.pixel_values()?;
     let start = Instant::now();
-    let loaded = Pretrained::open(&arguments.folder)?.load(LoadOptions::default(), &arguments.device)?;
+    let pretrained = Pretrained::open(&arguments.folder)?;
+    let loaded = pretrained.load::<BitForImageClassification>(LoadOptions::default(), &arguments.device)?;
+    let model = loaded.model.for_inference();
     say(&format!("ready {:.3}", milliseconds(start)))?;
     for line in io::stdin().lines() {
-        let answer = answer(&loaded.model, &pixel_values, line?.trim())?;
+        let answer = answer(&model, &pixel_values, line?.trim())?;
         say(&answer)?;
     }
     Ok(())

@@ -62,12 +62,12 @@ pub fn run(args: &BenchArgs) -> Result<Status> {
 fn network(name: &str, device: &Device) -> Result<(BitForImageClassification, usize)> {
     if let Some(config) = published(name).filter(|_| !Path::new(name).exists()) {
         return Ok((
-            BitForImageClassification::new(&config, device)?,
+            BitForImageClassification::new(&config, device)?.for_inference(),
             config.num_channels,
         ));
     }
     let loaded = open_model(name)?.load::<BitForImageClassification>(LoadOptions::default(), device)?;
-    Ok((loaded.model, loaded.config.num_channels))
+    Ok((loaded.model.for_inference(), loaded.config.num_channels))
 }
 
 /// An architecture's or a published model's configuration. Hub repositories are left to the Hub.

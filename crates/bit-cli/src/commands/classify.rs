@@ -44,7 +44,8 @@ pub fn run(args: &ClassifyArgs) -> Result<Status> {
         batch_size,
         device: &device,
     };
-    let forward = |pixels| Ok(loaded.model.forward(pixels)?.logits.into_data());
+    let model = loaded.model.for_inference();
+    let forward = |pixels| Ok(model.forward(pixels)?.logits.into_data());
     let status = pipeline.run(&forward, &mut writer)?;
     writer.finish()?;
     Ok(status)

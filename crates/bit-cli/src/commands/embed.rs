@@ -48,11 +48,15 @@ fn features(
         Feature::Logits => {
             let model = pretrained
                 .load::<BitForImageClassification>(options, device)?
-                .model;
+                .model
+                .for_inference();
             Box::new(move |pixels| Ok(model.forward(pixels)?.logits.into_data()))
         }
         Feature::PoolerOutput => {
-            let model = pretrained.load::<BitModel>(options, device)?.model;
+            let model = pretrained
+                .load::<BitModel>(options, device)?
+                .model
+                .for_inference();
             Box::new(move |pixels| {
                 Ok(model
                     .forward(pixels)?
@@ -62,7 +66,10 @@ fn features(
             })
         }
         Feature::LastHiddenState => {
-            let model = pretrained.load::<BitModel>(options, device)?.model;
+            let model = pretrained
+                .load::<BitModel>(options, device)?
+                .model
+                .for_inference();
             Box::new(move |pixels| Ok(model.forward(pixels)?.last_hidden_state.into_data()))
         }
         Feature::HiddenState(index) => {
@@ -72,7 +79,10 @@ fn features(
                 "{name}: there are hidden_states.0 to hidden_states.{}",
                 count - 1
             );
-            let model = pretrained.load::<BitModel>(options, device)?.model;
+            let model = pretrained
+                .load::<BitModel>(options, device)?
+                .model
+                .for_inference();
             Box::new(move |pixels| hidden_state(&model, pixels, index))
         }
     })
