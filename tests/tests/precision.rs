@@ -56,15 +56,15 @@ fn sixteen_bit_models_agree_with_f32_to_their_precision() {
 fn the_fast_kernels_agree_with_the_portable_composition_over_sizes_and_layer_types() {
     let checkpointing = Device::flex().autodiff().gradient_checkpointing();
     for layer_type in [LayerType::Preactivation, LayerType::Bottleneck] {
-        let trained = BitForImageClassification::new(&config(layer_type), &checkpointing).unwrap();
-        let model = trained.valid();
-        let recording = model.clone().train();
+        let trained = model(layer_type, &checkpointing);
+        let plain = trained.valid();
+        let recording = plain.clone().train();
         for size in [[1, 1], [7, 5], [32, 32], [33, 47], [64, 65]] {
             let x = pictures(size);
             let logits = |model: &BitForImageClassification, x| model.forward(x).unwrap().logits.into_data();
             let portable = logits(&trained, Tensor::from_data(x.to_data(), &checkpointing));
             let recorded = logits(&recording, Tensor::from_inner(x.clone()));
-            let fast = logits(&model, x);
+            let fast = logits(&plain, x);
             for (found, which) in [(fast, "inference"), (recorded, "training")] {
                 let relative = relative_difference(&found, &portable);
                 assert!(relative < 1e-4, "{which}, {layer_type:?} at {size:?}: {relative}");

@@ -227,7 +227,7 @@ mod tests {
             let model = model.for_inference();
             assert_eq!(output(&model), expected);
             for ((name, found), (_, expected)) in values(&model).into_iter().zip(parameters) {
-                assert_eq!(found.shape, expected.shape, "{name}");
+                assert_eq!(found.shape(), expected.shape(), "{name}");
                 let largest = expected.iter::<f32>().fold(0.0, |most: f32, x| most.max(x.abs()));
                 let mut pairs = found.iter::<f32>().zip(expected.iter::<f32>());
                 assert!(
