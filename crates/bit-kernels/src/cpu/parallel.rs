@@ -63,7 +63,7 @@ pub(super) fn for_each(tasks: usize, task: impl Fn(usize) + Sync + Send) {
 }
 
 /// Runs `work`, a sequence of kernels such as one forward, on a thread of rayon's pool, with the others as its
-/// [`Team`].
+/// `Team`.
 ///
 /// A forward is a hundred operations of a fraction of a millisecond, and a thread that went to sleep comes back late.
 /// Between two operations the team's threads take any other work of the pool's. Within another `keep_awake`, or beside
