@@ -1,7 +1,9 @@
 //! What the programs that other frameworks are compared with share: their command line, and tensors in and out.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use bit_convert::{Checkpoint, DType, Entry, write_safetensors};
@@ -139,4 +141,20 @@ impl Outputs {
     pub fn write(self, path: &Path) -> Result<()> {
         Ok(write_safetensors(path, self.0, &BTreeMap::new())?)
     }
+}
+
+/// Time since `start`, as a contender of the benches reports it.
+pub fn milliseconds(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+/// Answers the process that asked with one line, at once.
+///
+/// # Errors
+///
+/// When standard output is closed.
+pub fn say(line: &str) -> io::Result<()> {
+    let mut out = io::stdout();
+    writeln!(out, "{line}")?;
+    out.flush()
 }

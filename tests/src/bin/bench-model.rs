@@ -1,13 +1,13 @@
 //! This project as a contender of `cargo xtask bench`; tests/reference/peers.py says what it answers to what.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 use bit_model::BitForImageClassification;
 use bit_pretrained::{LoadOptions, Pretrained};
-use bit_tests::runner::{Arguments, Outputs};
+use bit_tests::runner::{Arguments, Outputs, milliseconds, say};
 use burn::tensor::Tensor;
 
 fn main() -> Result<()> {
@@ -42,14 +42,4 @@ fn answer(model: &BitForImageClassification, pixel_values: &Tensor<4>, line: &st
         }
         _ => bail!("`{line}` is neither `run` nor `logits FILE`"),
     }
-}
-
-fn milliseconds(start: Instant) -> f64 {
-    start.elapsed().as_secs_f64() * 1e3
-}
-
-fn say(line: &str) -> io::Result<()> {
-    let mut out = io::stdout();
-    writeln!(out, "{line}")?;
-    out.flush()
 }

@@ -2,13 +2,13 @@
 //! tests/reference/train_peer.py.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use bit_model::{BitForImageClassification, Labels};
 use bit_pretrained::{LoadOptions, Pretrained};
-use bit_tests::runner::Arguments;
+use bit_tests::runner::{Arguments, milliseconds, say};
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Device, Gradients, Int, Tensor};
 
@@ -88,14 +88,4 @@ impl ModuleMapper for Sgd {
             Tensor::from_inner(moved).require_grad()
         })
     }
-}
-
-fn milliseconds(start: Instant) -> f64 {
-    start.elapsed().as_secs_f64() * 1e3
-}
-
-fn say(line: &str) -> io::Result<()> {
-    let mut out = io::stdout();
-    writeln!(out, "{line}")?;
-    out.flush()
 }
