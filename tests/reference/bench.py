@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--runner", type=Path, required=True, help="the program bench-model")
     parser.add_argument("--bit", type=Path, required=True, help="the program bit")
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--photos", type=int, default=200, help="pictures in the folder to classify")
+    parser.add_argument("--photos", type=int, default=1000, help="pictures in the folder to classify")
     parser.add_argument("--markdown", type=Path, help="also write the tables here")
     arguments = parser.parse_args()
     best = machine.peak_rate()
@@ -156,6 +156,8 @@ def main() -> None:
             sections.append(table(case, contenders, full_size.flops(case.model, case.batch, case.size), best))
             print(sections[-1], flush=True)
         sections.append(cold.table(arguments.bit, Path(temporary) / R50X1.name, arguments.photos))
+        print(sections[-1], flush=True)
+        sections.append(cold.largest(arguments.bit, Path(temporary) / "152x4"))
         print(sections[-1], flush=True)
     if arguments.markdown:
         arguments.markdown.write_text("\n".join(sections))

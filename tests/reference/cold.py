@@ -43,17 +43,23 @@ def cost(command: list) -> Cost:
     return Cost(seconds, processor_seconds, peak)
 
 
-def table(bit: Path, folder: Path, photos: int) -> str:
-    """`folder` holds R50x1, and gets a processor for 224 and the photos."""
+def prepare(folder: Path, side: int, photos: int) -> Path:
+    """A processor for this size beside the model in `folder`, and a folder of photos."""
     import end_to_end
     import transformers
 
-    size = dict(size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224})
+    size = dict(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
     transformers.BitImageProcessorPil(**end_to_end.PROCESSOR | size).save_pretrained(folder)
     pictures = folder / "photos"
     pictures.mkdir()
     for i in range(photos):
         end_to_end.photo(640, 480).rotate(i).save(pictures / f"{i:04}.jpg", quality=90)
+    return pictures
+
+
+def table(bit: Path, folder: Path, photos: int) -> str:
+    """`folder` holds R50x1."""
+    pictures = prepare(folder, 224, photos)
     ours = [bit, "classify", "--model", folder]
     one = pictures / "0000.jpg"
     rows = {"bit classify": [*ours, one]}
@@ -68,6 +74,16 @@ def table(bit: Path, folder: Path, photos: int) -> str:
     lines.append(f"\n**A folder of {photos} photos of 640x480**: {photos / whole.seconds:.1f} photos a second,"
                  f" {whole.processor_seconds / whole.seconds:.2f} cores busy, {whole.peak / 2**20:.0f} MiB.")  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def largest(bit: Path, folder: Path) -> str:
+    """What the largest model of the zoo needs, from its file."""
+    import full_size
+
+    full_size.build(full_size.Model("152x4", [3, 8, 36, 3], 4)).save_pretrained(folder)
+    pictures = prepare(folder, 480, 1)
+    one = cost([bit, "classify", "--model", folder, pictures])
+    return f"\n**R152x4 (936 M parameters) at 480, a cold process, one photo**: {one.seconds:.1f} s, {one.peak / 2**30:.2f} GiB.\n"
 
 
 def run_transformers(folder: Path, photo: str) -> np.ndarray:
