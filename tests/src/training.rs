@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use bit_convert::{Checkpoint, DType, Tensor as Stored};
 use bit_pretrained::Pretrained;
 use bit_transfer::data::{Batch, Targets};
-use bit_transfer::train::{Mix, Recipe, Start, Trainer};
+use bit_transfer::train::{Mix, Recipe, Trainer};
 use burn::tensor::Device;
 
 /// Trains the network in `folder` by the recipe `VARIANT.json` on `batches.safetensors`, both in that folder: the
@@ -22,7 +22,7 @@ pub fn train(folder: &Path, variant: &str, device: &Device) -> Result<(Vec<f32>,
     let batches = Checkpoint::open(&folder.join("batches.safetensors"))?;
     let classes: Vec<String> = (0..recipe.classes).map(|class| class.to_string()).collect();
     let (steps, mixed) = (recipe.schedule.end, recipe.mixup_alpha > 0.0);
-    let mut trainer = Trainer::new(&pretrained, Start::Pretrained, &classes, recipe, device)?;
+    let mut trainer = Trainer::new(&pretrained, &classes, recipe, device)?;
     let mut losses = Vec::with_capacity(steps);
     for step in 0..steps {
         let mix = if mixed { Some(mix(&batches, step)?) } else { None };

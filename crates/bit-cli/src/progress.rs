@@ -27,9 +27,13 @@ pub fn file() -> ProgressBar {
 pub struct Training(ProgressBar);
 
 impl Training {
-    /// A run that starts or continues with this step.
+    /// A run that starts or continues with this step. Without steps there is nothing but passes over images.
     pub fn new(first_step: usize, steps: usize) -> Self {
-        let bar = bar(steps as u64, "{wide_bar} step {pos}/{len}, {eta} left, {msg}");
+        let template = match steps {
+            0 => "{msg}",
+            _ => "{wide_bar} step {pos}/{len}, {eta} left, {msg}",
+        };
+        let bar = bar(steps as u64, template);
         bar.set_position(first_step as u64);
         // The time that is left is told by the steps of this run alone.
         bar.reset_eta();
@@ -46,7 +50,7 @@ impl Training {
 
     /// During an evaluation.
     pub fn evaluating(&self, done: usize, images: usize) {
-        self.0.set_message(format!("evaluating {done}/{images} images"));
+        self.0.set_message(format!("{done}/{images} images"));
     }
 
     /// Something to keep above the bar.

@@ -59,6 +59,7 @@ pub use locate::{shard_names, weight_files};
 pub use names::Dialect;
 pub use tensor::{DType, Entry, Tensor, TensorInfo};
 pub use write::burnpack::write_burnpack;
+pub use write::folder::timm_knows;
 pub use write::npz::write_npz;
 pub use write::onnx::{ONNX_OPSET, write_onnx};
 pub use write::pytorch::write_pytorch;

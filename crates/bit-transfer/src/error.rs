@@ -78,18 +78,18 @@ pub enum TransferError {
     /// A setting is out of range or contradicts another.
     #[error("{0}")]
     Argument(String),
-    /// The loss is infinite or not a number.
+    /// The loss or a weight is infinite or not a number.
     #[error(
-        "the loss of step {step} is {loss} at learning rate {learning_rate}: training has diverged; a lower base \
-         learning rate would be right, and the last checkpoint is still good"
+        "training has diverged: after {steps} steps, with base learning rate {base_learning_rate}, {what}; a lower \
+         rate would be right, and what was saved before is as it was"
     )]
     Diverged {
-        /// The step, counted from 0.
-        step: usize,
-        /// What was computed.
-        loss: f64,
-        /// The learning rate of the step.
-        learning_rate: f64,
+        /// Steps that were taken.
+        steps: usize,
+        /// What is not finite.
+        what: String,
+        /// The learning rate between warm-up and first decay.
+        base_learning_rate: f64,
     },
     /// A folder holds a run already, or a checkpoint of another run.
     #[error("{}: {found}; {expected}", path.display())]

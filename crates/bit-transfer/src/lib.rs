@@ -10,7 +10,7 @@
 //! use bit_pretrained::Pretrained;
 //! use bit_transfer::data::{OpenOptions, open};
 //! use bit_transfer::train::{
-//!     DataFacts, Observer, Recipe, RecipeOptions, RunData, RunOptions, Start, Trainer, finetune,
+//!     DataFacts, Observer, Recipe, RecipeOptions, RunData, RunOptions, Trainer, finetune,
 //! };
 //! use burn::tensor::Device;
 //!
@@ -26,7 +26,7 @@
 //! let (train, validation) = splits.train.split(0.1, 0)?;
 //! let recipe = Recipe::resolve(&RecipeOptions::default(), &DataFacts::of(&train)?)?;
 //! let pretrained = Pretrained::open("google/bit-50")?;
-//! let trainer = Trainer::new(&pretrained, Start::Pretrained, &train.classes, recipe, &Device::flex())?;
+//! let trainer = Trainer::new(&pretrained, &train.classes, recipe, &Device::flex())?;
 //! let data = RunData {
 //!     train: Arc::new(train),
 //!     validation: Some(Arc::new(validation)),

@@ -17,7 +17,7 @@ use crate::TransferError;
 use crate::data::{DataSet, EvalLoader, LoaderOptions, Skipped, Targets, recipe_processor};
 use crate::train::{
     CardFacts, Observer, Outcome, RunData, RunOptions, Score, classifier, evaluate, model_card, open_result,
-    write_whole,
+    write_for_timm, write_whole,
 };
 
 /// Penalty of the squared weights in big_vision's few-shot evaluation: 2^10.
@@ -43,6 +43,16 @@ impl ProbeRecipe {
             batch_size: 32,
         }
     }
+
+    fn check(&self) -> Result<(), TransferError> {
+        match self.l2 > 0.0 && self.l2.is_finite() {
+            true => Ok(()),
+            false => Err(TransferError::Argument(format!(
+                "l2 is {}; it must be above 0",
+                self.l2
+            ))),
+        }
+    }
 }
 
 /// Fits a head for the data's classes on the pretrained network and writes the result as a folder that transformers
@@ -59,6 +69,7 @@ pub fn probe(
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TransferError> {
+    recipe.check()?;
     open_result(&options.output)?;
     let (model, config) = classifier(pretrained, &data.train.classes, data.train.task, device)?;
     let mut pass = Pass {
@@ -83,6 +94,7 @@ pub fn probe(
     let test = pass.measure(&model, data.test.as_ref())?;
     let card = model_card(&CardFacts {
         model: &options.model_name,
+        base_model: options.base_model.as_deref(),
         data: &options.data_name,
         sets: data,
         crop: recipe.side,
@@ -99,6 +111,9 @@ pub fn probe(
         Some(&recipe_processor(recipe.side)),
         &options.output,
     )?;
+    write_for_timm(&options.output, &config)?;
+    let recipe = serde_json::to_string_pretty(recipe).unwrap_or_default();
+    write_whole(&options.output.join("recipe.json"), &(recipe + "\n"))?;
     Ok(Outcome {
         steps: 0,
         stopped: false,

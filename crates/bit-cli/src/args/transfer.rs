@@ -49,6 +49,25 @@ impl DataArgs {
     }
 }
 
+/// What a head that is fitted in closed form has no use for.
+const NOT_FOR_PROBE: [&str; 15] = [
+    "from_scratch",
+    "resume",
+    "steps",
+    "batch_size",
+    "batch_split",
+    "base_lr",
+    "mixup",
+    "no_flip",
+    "freeze",
+    "label_smoothing",
+    "weight_decay",
+    "ema",
+    "optimizer",
+    "evaluate_every",
+    "save_every",
+];
+
 #[derive(Debug, Args)]
 pub struct FinetuneArgs {
     #[command(flatten)]
@@ -59,17 +78,15 @@ pub struct FinetuneArgs {
     /// Other data to measure the result with
     #[arg(long, value_name = "PATH")]
     pub test: Option<PathBuf>,
-    /// Share of each class to set aside for validation where the data has no validation part; 0 for none
-    #[arg(long, default_value_t = 0.1, value_name = "SHARE", value_parser = share)]
-    pub validation_split: f64,
+    /// Share of each class to set aside for validation where the data has no validation part; 0 for none [default: 0.1,
+    /// where that is at least one image]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub validation_split: Option<f64>,
     /// Learn from this many images of each class only
     #[arg(long, value_name = "K", value_parser = at_least_one)]
     pub examples_per_class: Option<usize>,
     #[arg(long, short, default_value = "google/bit-50", help = MODEL_HELP)]
     pub model: String,
-    /// Draw all weights anew: only the model's architecture is used
-    #[arg(long)]
-    pub from_scratch: bool,
     /// Folder for the trained model and its checkpoints
     #[arg(long, short, value_name = "FOLDER")]
     pub output: PathBuf,
@@ -77,7 +94,7 @@ pub struct FinetuneArgs {
     #[arg(long)]
     pub resume: bool,
     /// Fit a linear head in closed form on the frozen network instead, in one pass
-    #[arg(long, conflicts_with_all = ["from_scratch", "resume"])]
+    #[arg(long, conflicts_with_all = NOT_FOR_PROBE)]
     pub probe: bool,
     /// Penalty of the probe's squared weights
     #[arg(long, default_value_t = bit_transfer::probe::PROBE_L2, requires = "probe", value_name = "L2")]
@@ -104,6 +121,9 @@ pub struct FinetuneArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Recipe (without these options, the BiT-HyperRule)")]
 pub struct RecipeArgs {
+    /// Draw all weights anew: only the model's architecture is used
+    #[arg(long)]
+    pub from_scratch: bool,
     /// Optimizer steps [default: 500, 10000 or 20000, by the number of images]
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
@@ -158,6 +178,7 @@ pub enum OptimizerName {
 impl RecipeArgs {
     pub fn options(&self) -> RecipeOptions {
         RecipeOptions {
+            from_scratch: self.from_scratch,
             steps: self.steps,
             batch_size: self.batch_size,
             batch_split: self.batch_split,

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use bit_config::ProblemType;
 use bit_model::BitForImageClassification;
 use bit_pretrained::{LoadOptions, Loaded};
-use bit_transfer::data::{DataSet, LoaderOptions, OpenOptions, Skipped, open};
+use bit_transfer::data::{DataSet, LabelTask, LoaderOptions, OpenOptions, Skipped, open};
 use bit_transfer::metrics::{Average, Evaluation, Report};
 use bit_transfer::train::evaluate;
 
@@ -33,7 +34,11 @@ pub fn run(args: &EvaluateArgs) -> Result<Status> {
     let classes: Vec<String> = (0..config.num_labels())
         .map(|index| config.label(index))
         .collect();
-    let data = Arc::new(part(args)?.with_classes(&classes)?);
+    let mut options = args.data.options();
+    if config.problem_type == Some(ProblemType::MultiLabelClassification) {
+        options.task = Some(LabelTask::MultiLabel);
+    }
+    let data = Arc::new(part(args, &options)?.with_classes(&classes)?);
     let options = LoaderOptions {
         batch_size: usize::from(args.batch_size),
         strict: args.data.strict,
@@ -51,16 +56,21 @@ pub fn run(args: &EvaluateArgs) -> Result<Status> {
     for Skipped { image, reason } in &skipped {
         report(&format!("{image}: left out: {reason}"));
     }
-    if let Some(folder) = &args.output {
-        write(&evaluation, folder)?;
-    }
     let measured = evaluation.report();
     let mut sink = Sink::open(None)?;
     match args.format {
-        ReportFormat::Json => writeln!(sink, "{}", serde_json::to_string_pretty(&measured)?)?,
+        ReportFormat::Json => {
+            let mut object = serde_json::to_value(&measured)?;
+            object["skipped"] = serde_json::to_value(&skipped)?;
+            object["stopped"] = interrupt::requested().into();
+            writeln!(sink, "{object:#}")?;
+        }
         ReportFormat::Text => text(&mut sink, &measured)?,
     }
     sink.finish()?;
+    if let Some(folder) = &args.output {
+        write(&evaluation, folder)?;
+    }
     Ok(match (interrupt::requested(), skipped.is_empty()) {
         (true, _) => Status::Interrupted,
         (false, true) => Status::Success,
@@ -69,9 +79,8 @@ pub fn run(args: &EvaluateArgs) -> Result<Status> {
 }
 
 /// The part that was asked for, or the one that is meant for measuring.
-fn part(args: &EvaluateArgs) -> Result<DataSet> {
-    let options: OpenOptions = args.data.options();
-    let splits = open(&args.data.data, &options)?;
+fn part(args: &EvaluateArgs, options: &OpenOptions) -> Result<DataSet> {
+    let splits = open(&args.data.data, options)?;
     let found = match args.part {
         None => Some(splits.test.or(splits.validation).unwrap_or(splits.train)),
         Some(Part::Train) => Some(splits.train),

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use bit_config::{BitConfig, ChannelDimension, ImageProcessorConfig, PerChannel};
 use bit_image::{ImageInput, ImageValues, PreprocessOptions};
 use bit_model::BitForImageClassification;
@@ -23,6 +23,11 @@ pub fn run(args: &ExplainArgs) -> Result<Status> {
     let processor = named(&args.model, pretrained.processor(args.processor.into()))?;
     let loaded = pretrained.load::<BitForImageClassification>(LoadOptions::default(), &device);
     let Loaded { model, config, .. } = named(&args.model, loaded)?;
+    ensure!(
+        config.num_labels() > 0,
+        "{}: the model has no classifier to explain",
+        args.model
+    );
     let class = args
         .class
         .as_deref()
@@ -43,8 +48,8 @@ pub fn run(args: &ExplainArgs) -> Result<Status> {
     match args.format {
         ReportFormat::Json => {
             let record = json!({
-                "image": args.image, "label": label, "index": map.class, "logit": map.logit, "stage": state,
-                "output": args.output,
+                "image": args.image.to_string_lossy(), "label": label, "index": map.class, "logit": map.logit, "stage": state,
+                "output": args.output.to_string_lossy(),
             });
             writeln!(sink, "{}", serde_json::to_string_pretty(&record)?)?;
         }

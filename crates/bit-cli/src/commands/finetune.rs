@@ -1,14 +1,15 @@
 //! `bit finetune`.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use bit_transfer::data::{DataSet, OpenOptions, Skipped, open};
+use bit_pretrained::ModelSource;
+use bit_transfer::data::{DataSet, OpenOptions, Skipped, Splits, open};
 use bit_transfer::probe::{ProbeRecipe, probe};
 use bit_transfer::train::{
-    DataFacts, Observer, Outcome, Recipe, RunData, RunOptions, Score, Start, StepReport, Trainer, finetune,
+    DataFacts, Observer, Outcome, Recipe, RunData, RunOptions, Score, StepReport, Trainer, finetune,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -19,6 +20,9 @@ use crate::output::Sink;
 use crate::progress::Training;
 use crate::source::open_model;
 use crate::status::{Status, report};
+
+/// What is set aside for validation where nothing else was said.
+const DEFAULT_SHARE: f64 = 0.1;
 
 /// Trains a model on labelled images.
 pub fn run(args: &FinetuneArgs) -> Result<Status> {
@@ -34,16 +38,12 @@ pub fn run(args: &FinetuneArgs) -> Result<Status> {
             ..ProbeRecipe::new(recipe.resolution)
         };
         let recipe_json = describe(args, &data, &recipe)?;
+        observer.passing();
         let outcome = probe(&pretrained, &recipe, &data, &options, &device, &mut observer)?;
         (outcome, recipe_json)
     } else {
-        let start = if args.from_scratch {
-            Start::Scratch
-        } else {
-            Start::Pretrained
-        };
         let recipe_json = describe(args, &data, &recipe)?;
-        let trainer = Trainer::new(&pretrained, start, &data.train.classes, recipe, &device)?;
+        let trainer = Trainer::new(&pretrained, &data.train.classes, recipe, &device)?;
         interrupt::install()?;
         (finetune(trainer, &data, &options, &mut observer)?, recipe_json)
     };
@@ -74,6 +74,10 @@ fn options(args: &FinetuneArgs) -> RunOptions {
         threads: args.data.threads,
         cache: args.cache.saturating_mul(1 << 20),
         model_name: args.model.clone(),
+        base_model: match args.model.parse() {
+            Ok(ModelSource::Hub { repository, .. }) => Some(repository),
+            _ => None,
+        },
         data_name: name.unwrap_or_else(|| "images".to_owned()),
     }
 }
@@ -82,25 +86,18 @@ fn options(args: &FinetuneArgs) -> RunOptions {
 fn data(args: &FinetuneArgs) -> Result<RunData> {
     let options = args.data.options();
     let splits = open(&args.data.data, &options)?;
-    let other = |path: &Path| same_classes(path, &options, &splits.train);
-    let validation = args
-        .validation
-        .as_deref()
-        .map(other)
-        .transpose()?
-        .or(splits.validation.clone());
-    let test = args
-        .test
-        .as_deref()
-        .map(other)
-        .transpose()?
-        .or(splits.test.clone());
+    let other = |path: &Option<PathBuf>, part: fn(Splits) -> DataSet| {
+        let path = path.as_deref();
+        path.map(|path| same_classes(path, &options, &splits.train, part))
+            .transpose()
+    };
+    let for_validation = |s: Splits| s.validation.or(s.test).unwrap_or(s.train);
+    let for_test = |s: Splits| s.test.or(s.validation).unwrap_or(s.train);
+    let validation = other(&args.validation, for_validation)?.or(splits.validation.clone());
+    let test = other(&args.test, for_test)?.or(splits.test.clone());
     let seed = args.recipe.seed;
     let (train, validation) = match validation {
-        None if args.validation_split > 0.0 => {
-            let (train, validation) = splits.train.split(args.validation_split, seed)?;
-            (train, Some(validation))
-        }
+        None => set_aside(splits.train, args.validation_split, seed)?,
         validation => (splits.train, validation),
     };
     let train = match args.examples_per_class {
@@ -114,13 +111,34 @@ fn data(args: &FinetuneArgs) -> Result<RunData> {
     })
 }
 
-/// Other data, all of it, with the training data's classes.
-fn same_classes(path: &Path, options: &OpenOptions, train: &DataSet) -> Result<DataSet> {
+/// Divides a validation part off. A share that was not asked for may come to nothing: one image a class is data too.
+fn set_aside(train: DataSet, share: Option<f64>, seed: u64) -> Result<(DataSet, Option<DataSet>)> {
+    let (train, validation) = match share {
+        Some(0.0) => return Ok((train, None)),
+        Some(share) => train.split(share, seed)?,
+        None => match train.split(DEFAULT_SHARE, seed) {
+            Ok(parts) => parts,
+            Err(why) => {
+                report(&format!("no images are set aside to validate with: {why}"));
+                return Ok((train, None));
+            }
+        },
+    };
+    Ok((train, Some(validation)))
+}
+
+/// The part of other data that is meant for this, all of it if it is not divided, with the training data's classes.
+fn same_classes(
+    path: &Path,
+    options: &OpenOptions,
+    train: &DataSet,
+    part: fn(Splits) -> DataSet,
+) -> Result<DataSet> {
     let options = OpenOptions {
         task: Some(train.task),
         ..options.clone()
     };
-    Ok(open(path, &options)?.train.with_classes(&train.classes)?)
+    Ok(part(open(path, &options)?).with_classes(&train.classes)?)
 }
 
 /// Says what will be done, in text, and gives the recipe in JSON.
@@ -152,7 +170,7 @@ fn print(args: &FinetuneArgs, recipe: &Value, outcome: &Outcome) -> Result<()> {
                 .map(|s| json!({"image": s.image, "reason": s.reason}))
                 .collect();
             let object = json!({
-                "output": args.output, "recipe": recipe, "steps": outcome.steps, "stopped": outcome.stopped,
+                "output": args.output.to_string_lossy(), "recipe": recipe, "steps": outcome.steps, "stopped": outcome.stopped,
                 "validation": outcome.validation, "test": outcome.test, "skipped": skipped,
             });
             writeln!(sink, "{}", serde_json::to_string_pretty(&object)?)?;
@@ -197,6 +215,13 @@ fn scores(loss: f64, top1: f64, top5: f64) -> String {
 #[derive(Default)]
 struct Watching {
     progress: Option<Training>,
+}
+
+impl Watching {
+    /// Before a probe, which has no steps, only passes over the images.
+    fn passing(&mut self) {
+        self.progress = Some(Training::new(0, 0));
+    }
 }
 
 impl Observer for Watching {

@@ -240,8 +240,154 @@ fn a_loss_that_is_not_finite_ends_the_run_with_a_clear_message() {
         path(&digit_folders(root.path())),
         path(&root.path().join("model")),
     );
-    let args = ["--steps", "20", "--weight-decay", "1e30"];
-    bit(&finetune(&data, &output, &args)).fails_with(&["the loss of step", "has diverged", "learning rate"]);
+    let args = [
+        "--steps",
+        "20",
+        "--weight-decay",
+        "1e30",
+        "--evaluate-every",
+        "20",
+    ];
+    bit(&finetune(&data, &output, &args)).fails_with(&[
+        "training has diverged",
+        "learning rate 0.01",
+        "is NaN",
+    ]);
+    // Nothing was saved that is not finite: the folder takes the next attempt.
+    bit(&finetune(&data, &output, &["--steps", "2"])).ok();
+}
+
+#[test]
+fn weights_that_are_not_finite_are_never_saved() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, output) = (path(&digit_folders(root.path())), root.path().join("model"));
+    // The first step overflows, and its loss does not show it.
+    let args = ["--steps", "1", "--weight-decay", "1e300"];
+    bit(&finetune(&data, &path(&output), &args)).fails_with(&["training has diverged", "not finite"]);
+    assert_eq!(listing(&output.join("checkpoints")), [""; 0]);
+    assert!(!output.join("model.safetensors").exists());
+}
+
+#[test]
+fn a_folder_with_a_readme_of_its_own_is_left_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, output) = (path(&digit_folders(root.path())), root.path().join("project"));
+    std::fs::create_dir(&output).unwrap();
+    for file in ["README.md", ".tmpfile"] {
+        std::fs::write(output.join(file), "mine").unwrap();
+    }
+    bit(&finetune(&data, &path(&output), &["--steps", "1"])).fails_with(&["project", "README.md"]);
+    assert_eq!(std::fs::read_to_string(output.join("README.md")).unwrap(), "mine");
+    std::fs::remove_file(output.join("README.md")).unwrap();
+    bit(&finetune(&data, &path(&output), &["--steps", "1"])).ok();
+    bit(&finetune(&data, &path(&output), &["--steps", "1", "--resume"])).ok();
+    assert!(
+        output.join(".tmpfile").exists(),
+        "only temporary files of ours are removed"
+    );
+}
+
+#[test]
+fn other_data_is_used_by_the_part_that_is_meant() {
+    let root = tempfile::tempdir().unwrap();
+    let data = digit_folders(root.path());
+    let other = root.path().join("other");
+    for (part, count) in [("train", 3), ("validation", 2), ("test", 1)] {
+        for class in listing(&data) {
+            let folder = other.join(part).join(&class);
+            std::fs::create_dir_all(&folder).unwrap();
+            for name in &listing(&data.join(&class))[..count] {
+                std::fs::copy(data.join(&class).join(name), folder.join(name)).unwrap();
+            }
+        }
+    }
+    let (data, other, output) = (path(&data), path(&other), path(&root.path().join("model")));
+    let args = ["--steps", "1", "--validation", &other, "--test", &other];
+    let text = bit(&finetune(&data, &output, &args)).ok();
+    assert!(
+        text.contains("30 images of 10 classes to learn from, 20 to validate with, 10 to test with"),
+        "{text}"
+    );
+}
+
+#[test]
+fn test_data_that_cannot_be_read_does_not_cost_the_model() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, output) = (path(&digit_folders(root.path())), root.path().join("model"));
+    let test = root.path().join("test");
+    for class in 0..10 {
+        std::fs::create_dir_all(test.join(class.to_string())).unwrap();
+        std::fs::write(test.join(format!("{class}/bad.png")), "no picture").unwrap();
+    }
+    let args = ["--steps", "1", "--strict", "--test", &path(&test)];
+    bit(&finetune(&data, &path(&output), &args)).fails_with(&["bad.png"]);
+    bit(&["classify", &digit("3-1"), "--model", &path(&output)]).ok();
+}
+
+#[test]
+fn one_image_a_class_is_enough_to_learn_from() {
+    let root = tempfile::tempdir().unwrap();
+    let data = digit_folders(root.path());
+    for class in listing(&data) {
+        for name in &listing(&data.join(&class))[1..] {
+            std::fs::remove_file(data.join(&class).join(name)).unwrap();
+        }
+    }
+    let (data, output) = (path(&data), path(&root.path().join("model")));
+    let args = [
+        "finetune",
+        "--data",
+        &data,
+        "--output",
+        &output,
+        "--steps",
+        "1",
+        "--resolution",
+        "32",
+    ];
+    let found = bit(&with_mnist(&args));
+    assert_eq!(found.status, 0, "{found:?}");
+    assert!(found.stderr.contains("no images are set aside"), "{found:?}");
+    assert!(
+        found
+            .stdout
+            .contains("10 images of 10 classes to learn from, 0 to validate with"),
+        "{found:?}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_picture_that_is_gone_is_left_out_and_named() {
+    let root = tempfile::tempdir().unwrap();
+    let data = digit_folders(root.path());
+    std::os::unix::fs::symlink("gone.png", data.join("3/link.png")).unwrap();
+    let evaluate = |more: &[&str]| bit(&[&with_mnist(&["evaluate", "--data", &path(&data)]), more].concat());
+    let found = evaluate(&[]);
+    assert!(
+        found.stderr.contains("link.png") && found.stdout.contains("images 30"),
+        "{}",
+        found.stderr
+    );
+    assert_eq!(found.status, 1);
+    evaluate(&["--strict"]).fails_with(&["link.png"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_whose_name_is_not_unicode_can_take_the_model() {
+    use std::ffi::{OsStr, OsString};
+    use std::os::unix::ffi::OsStrExt;
+    let root = tempfile::tempdir().unwrap();
+    let data = path(&digit_folders(root.path()));
+    let args = finetune(&data, "PLACE", &["--steps", "1", "--format", "json"]);
+    let output = root.path().join(OsStr::from_bytes(b"caf\xe9"));
+    let args = args.into_iter().map(|arg| match arg {
+        "PLACE" => output.clone().into_os_string(),
+        arg => OsString::from(arg),
+    });
+    let found = bit(&args.collect::<Vec<_>>()).json();
+    assert!(found["output"].as_str().unwrap().ends_with("caf\u{fffd}"));
 }
 
 #[test]
@@ -290,12 +436,19 @@ fn a_probe_fits_a_head_in_one_pass() {
         path(&digit_folders(root.path())),
         path(&root.path().join("model")),
     );
-    let found = bit(&finetune(
+    let probe = with_mnist(&[
+        "finetune",
+        "--probe",
+        "--data",
         &data,
+        "--output",
         &output,
-        &["--probe", "--test", &data, "--format", "json"],
-    ))
-    .json();
+        "--resolution",
+        "36:32",
+        "--validation-split",
+        "0.34",
+    ]);
+    let found = bit(&[&probe[..], &["--test", &data, "--format", "json"]].concat()).json();
     assert_eq!(found["recipe"]["l2"], 1024.0);
     assert!(found["test"]["top1"].as_f64() > Some(0.8), "{found}");
     let report = bit(&[
@@ -337,6 +490,22 @@ fn a_table_with_several_labels_an_image_trains_a_yes_or_no_for_each() {
         (report["images"].as_u64(), report["task"].as_str()),
         (Some(30), Some("multi_label"))
     );
+    // The model's kind decides, not what this data happens to hold.
+    let table: String = std::fs::read_to_string(&data).unwrap();
+    let single = table
+        .lines()
+        .filter(|line| !line.contains('|') && !line.ends_with(','));
+    std::fs::write(&data, single.collect::<Vec<_>>().join("\n")).unwrap();
+    let args = [
+        "evaluate",
+        "--data",
+        &path(&data),
+        "--model",
+        &path(&output),
+        "--format",
+        "json",
+    ];
+    assert_eq!(bit(&args).json()["task"], "multi_label");
     assert!(report["loss"].as_f64() < Some(std::f64::consts::LN_2), "{report}");
 }
 
@@ -358,6 +527,8 @@ fn an_evaluation_lists_mistakes_and_writes_its_files() {
         "calibration error",
         "precision",
         "(mean of the classes)",
+        "worst mistakes:",
+        "7-0.png: 7, taken for ",
     ] {
         assert!(text.contains(part), "no `{part}` in {text}");
     }

@@ -27,7 +27,7 @@ pub(crate) fn timm_config(
     config: &BitConfig,
     processor: Option<&ImageProcessorConfig>,
 ) -> Result<Texts> {
-    let Some(architecture) = ARCHITECTURES.iter().find(|known| is(config, known)) else {
+    let Some(architecture) = published(config) else {
         let reason = "timm makes only BiT's six published architectures from a folder; a single file \
              (a destination that ends in .safetensors) can have any shape";
         return Err(ConvertError::Unwritable {
@@ -61,6 +61,15 @@ pub(crate) fn timm_config(
         "pretrained_cfg": pretrained,
     });
     Ok(vec![("config.json", format!("{json:#}\n"))])
+}
+
+/// Whether `timm.create_model` can make this network from a folder: its architecture is one of the published ones.
+pub fn timm_knows(config: &BitConfig) -> bool {
+    published(config).is_some()
+}
+
+fn published(config: &BitConfig) -> Option<&'static Architecture> {
+    ARCHITECTURES.iter().find(|known| is(config, known))
 }
 
 /// Whether a configuration is a published architecture, whatever its labels are.

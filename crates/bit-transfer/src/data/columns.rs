@@ -27,7 +27,7 @@ pub(super) const LABEL_COLUMNS: &[&str] = &[
     "targets",
     "tags",
 ];
-const SPLIT_COLUMNS: &[&str] = &["split"];
+pub(super) const SPLIT_COLUMN: &str = "split";
 
 /// Places of the columns.
 pub(super) struct Columns {
@@ -53,7 +53,7 @@ impl Columns {
         Ok(Self {
             image: required(names, image, IMAGE_COLUMNS, "image", path)?,
             label: required(names, label, LABEL_COLUMNS, "label", path)?,
-            split: find(names, SPLIT_COLUMNS),
+            split: find(names, &[SPLIT_COLUMN]),
         })
     }
 }

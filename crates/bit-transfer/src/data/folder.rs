@@ -14,7 +14,7 @@ use crate::data::ImageSource;
 const PICTURES: [&str; 8] = ["bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp"];
 
 /// Links can make a small tree look endless.
-const MAX_ENTRIES: usize = 50_000_000;
+const MAX_ENTRIES: usize = 20_000_000;
 const MAX_DEPTH: usize = 64;
 
 /// What a folder of labelled pictures looks like.
@@ -86,10 +86,13 @@ pub(super) fn subfolders(folder: &Path) -> Result<Vec<(String, PathBuf)>, Transf
         let entry = entry.map_err(TransferError::io(folder, "list the folder"))?;
         let path = entry.path();
         let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if hidden
-            || !fs::metadata(&path)
-                .map_err(TransferError::io(&path, "follow"))?
-                .is_dir()
+        // A link to a picture that is gone is no folder; a link to anything else that is gone may have been one.
+        if hidden || (has_ending(&path, &PICTURES) && fs::metadata(&path).is_err()) {
+            continue;
+        }
+        if !fs::metadata(&path)
+            .map_err(TransferError::io(&path, "follow"))?
+            .is_dir()
         {
             continue;
         }
@@ -155,7 +158,17 @@ pub(super) fn files(folder: &Path, depth: usize, endings: &[&str]) -> Result<Vec
         |entry: &DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
     let mut found = Vec::new();
     for (count, entry) in walk.into_iter().filter_entry(|entry| !hidden(entry)).enumerate() {
-        let entry = entry.map_err(|error| broken(folder, error))?;
+        let entry = match entry {
+            // A picture that cannot be reached is like one that cannot be read: told where pictures are read.
+            Err(error)
+                if error.loop_ancestor().is_none()
+                    && error.path().is_some_and(|p| has_ending(p, endings)) =>
+            {
+                found.extend(error.path().map(Path::to_owned));
+                continue;
+            }
+            entry => entry.map_err(|error| broken(folder, error))?,
+        };
         if count >= MAX_ENTRIES {
             return Err(TransferError::Layout {
                 path: folder.into(),

@@ -6,13 +6,16 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::columns::{Columns, shortened};
+use super::columns::{Columns, SPLIT_COLUMN, shortened};
 use super::table::{Record, line};
 use crate::TransferError;
 use crate::data::OpenOptions;
 
 /// Most bytes of a line of JSON.
 const MAX_LINE: u64 = 16 << 20;
+
+/// What some editors put in front of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads all lines.
 pub(super) fn jsonl(path: &Path, file: File, options: &OpenOptions) -> Result<Vec<Record>, TransferError> {
@@ -28,6 +31,9 @@ pub(super) fn jsonl(path: &Path, file: File, options: &OpenOptions) -> Result<Ve
             .map_err(TransferError::io(path, "read"))?;
         if read == 0 {
             break;
+        }
+        if number == 1 && text.starts_with(BYTE_ORDER_MARK) {
+            text.drain(..BYTE_ORDER_MARK.len());
         }
         if text.trim_ascii().is_empty() {
             continue;
@@ -45,7 +51,7 @@ pub(super) fn jsonl(path: &Path, file: File, options: &OpenOptions) -> Result<Ve
                 let keys: Vec<&str> = object.keys().map(String::as_str).collect();
                 let found = Columns::find(&keys, path, options)?;
                 let name = |column: usize| keys[column].to_owned();
-                columns.insert((name(found.image), name(found.label), found.split.map(name)))
+                columns.insert((name(found.image), name(found.label)))
             }
         };
         records.push(json_record(path, number, &object, names)?);
@@ -57,7 +63,7 @@ fn json_record(
     path: &Path,
     number: u64,
     object: &Map<String, Value>,
-    (image, label, split): &(String, String, Option<String>),
+    (image, label): &(String, String),
 ) -> Result<Record, TransferError> {
     let wrong = |field: &str, expected: &str| TransferError::Field {
         place: line(path, number),
@@ -81,14 +87,18 @@ fn json_record(
         Some(value) => one(value).map(|label| vec![label]),
         None => None,
     };
+    let labels: Option<Vec<String>> = labels;
+    // Unlike the other columns this one may be missing, also from the first line.
+    let split = object.keys().find(|key| key.eq_ignore_ascii_case(SPLIT_COLUMN));
     Ok(Record {
         line: number,
         image: text(image)?,
-        labels: labels.ok_or_else(|| wrong(label, "a name, a whole number, or a list of them"))?,
-        split: split
-            .as_deref()
-            .filter(|split| object.contains_key(*split))
-            .map(text)
-            .transpose()?,
+        several: matches!(object.get(label), Some(Value::Array(_))),
+        labels: labels
+            .ok_or_else(|| wrong(label, "a name, a whole number, or a list of them"))?
+            .into_iter()
+            .filter(|label| !label.is_empty())
+            .collect(),
+        split: split.map(|split| text(split)).transpose()?,
     })
 }

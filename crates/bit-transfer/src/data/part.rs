@@ -14,8 +14,8 @@ pub(super) enum Split {
     Test,
 }
 
-/// The words that stand for a split in names of files and folders.
-const WORDS: [(&str, Split); 8] = [
+/// The words that stand for a split in names of files and folders: those of Hugging Face datasets.
+const WORDS: [(&str, Split); 10] = [
     ("train", Split::Train),
     ("training", Split::Train),
     ("val", Split::Validation),
@@ -24,6 +24,8 @@ const WORDS: [(&str, Split); 8] = [
     ("dev", Split::Validation),
     ("test", Split::Test),
     ("testing", Split::Test),
+    ("eval", Split::Test),
+    ("evaluation", Split::Test),
 ];
 
 impl Split {

@@ -38,7 +38,7 @@ impl DataSet {
 
     /// Divides into the larger and the smaller part: `fraction` of the pictures of each class go into the second,
     /// as nearly as whole pictures allow, and at least one picture of each class stays in the first. Where pictures
-    /// have several labels they are divided at random, whatever their labels.
+    /// have several labels they are divided at random, but for those with the last picture of a label.
     ///
     /// # Errors
     /// [`TransferError::Argument`] for a fraction outside (0, 1) or so small that nothing is divided off.
@@ -52,12 +52,18 @@ impl DataSet {
         let sizes: Vec<usize> = strata.values().map(Vec::len).collect();
         let takes = apportion(&sizes, fraction);
         let mut second = vec![false; self.len()];
+        let mut left = self.class_counts();
         for ((class, mut members), take) in strata.into_iter().zip(takes) {
             Random::new(seed, "split", class as u64).shuffle(&mut members);
-            members
-                .iter()
-                .take(take)
-                .for_each(|member| second[*member] = true);
+            let labels = |member: usize| &self.examples[member].labels;
+            let mut taken = 0;
+            for member in members {
+                if taken < take && labels(member).iter().all(|label| left[*label] > 1) {
+                    labels(member).iter().for_each(|label| left[*label] -= 1);
+                    second[member] = true;
+                    taken += 1;
+                }
+            }
         }
         let part = |wanted: bool| {
             let members = (0..self.len()).filter(|index| second[*index] == wanted);
@@ -65,7 +71,8 @@ impl DataSet {
         };
         if !second.contains(&true) {
             return Err(TransferError::Argument(format!(
-                "{fraction} of {} images in {} classes is none; expected a larger fraction or more images",
+                "{fraction} of {} images in {} classes is none that can be spared; expected a larger fraction, more \
+                 images, or 0 for no division",
                 self.len(),
                 self.classes.len()
             )));
@@ -218,6 +225,22 @@ mod tests {
         let error = set(2, &[0, 1]).split(0.1, 0).unwrap_err().to_string();
         assert!(error.contains("is none"), "{error}");
         assert!(set(2, &[0, 1]).split(f64::NAN, 0).is_err());
+    }
+
+    #[test]
+    fn a_split_of_pictures_with_several_labels_leaves_every_label_in_the_first_part() {
+        // Label 0 is everywhere, every other one on a single picture or two.
+        let mut data = set(60, &[0; 80]);
+        data.task = LabelTask::MultiLabel;
+        for (index, example) in data.examples.iter_mut().enumerate().take(59) {
+            example.labels.push(index + 1);
+        }
+        data.examples[70].labels.push(1);
+        for seed in 0..20 {
+            let (large, small) = data.split(0.25, seed).unwrap();
+            assert_eq!(small.len(), 20);
+            assert!(large.class_counts().iter().all(|count| *count > 0), "seed {seed}");
+        }
     }
 
     #[test]

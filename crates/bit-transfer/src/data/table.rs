@@ -19,6 +19,8 @@ pub(super) struct Record {
     pub(super) line: u64,
     pub(super) image: String,
     pub(super) labels: Vec<String>,
+    /// Whether the labels are a list, however many there are.
+    pub(super) several: bool,
     pub(super) split: Option<String>,
 }
 
@@ -65,6 +67,7 @@ pub(super) fn read(path: &Path, split: Split, options: &OpenOptions) -> Result<V
             several: false,
             rows: Vec::new(),
         });
+        part.several |= record.several;
         part.rows.push(Row {
             image: ImageSource::Path(normal(&folder.join(&record.image))),
             labels: record.labels,
@@ -128,6 +131,7 @@ fn csv(path: &Path, file: File, options: &OpenOptions) -> Result<Vec<Record>, Tr
                 .filter(|label| !label.is_empty())
                 .map(str::to_owned)
                 .collect(),
+            several: false,
             split: columns.split.map(|column| field(column).to_owned()),
         });
     }

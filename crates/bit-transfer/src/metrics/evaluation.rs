@@ -204,8 +204,9 @@ impl Evaluation {
             top1: self.top1 as f64 / images,
             top5: self.top5 as f64 / images,
             calibration_error: self.calibration.error(),
+            // As scikit-learn: over the classes that occur, and over all columns of several labels.
             macro_average: mean(&self.counts, |class| {
-                u64::from(class.labelled + class.predicted > 0)
+                u64::from(self.task == LabelTask::MultiLabel || class.labelled + class.predicted > 0)
             }),
             weighted_average: mean(&self.counts, |class| class.labelled),
             classes: self.classes.iter().zip(&self.counts).map(class).collect(),

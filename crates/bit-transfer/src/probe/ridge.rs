@@ -57,7 +57,7 @@ pub fn fit_ridge(
             targets.len() / images,
             targets.iter().map(|&y| f64::from(y)),
         );
-        return Ok(whitened.head(&whitened.solve(&targets, l2)));
+        return Ok(whitened.head(&whitened.solve(&targets, l2)?));
     };
     Err(TransferError::Argument(problem))
 }
@@ -93,14 +93,14 @@ impl Whitened {
     }
 
     /// Weights of the whitened features, `[width + 1, classes]`.
-    fn solve(&self, targets: &DMatrix<f64>, l2: f64) -> DMatrix<f64> {
+    fn solve(&self, targets: &DMatrix<f64>, l2: f64) -> Result<DMatrix<f64>, TransferError> {
         let (images, width) = self.x.shape();
-        if images >= width {
-            regularized(self.x.tr_mul(&self.x), l2).solve(&self.x.tr_mul(targets))
+        let transposed = self.x.transpose();
+        Ok(if images >= width {
+            regularized(&transposed * &self.x, l2)?.solve(&(transposed * targets))
         } else {
-            self.x
-                .tr_mul(&regularized(&self.x * self.x.transpose(), l2).solve(targets))
-        }
+            &transposed * regularized(&self.x * &transposed, l2)?.solve(targets)
+        })
     }
 
     /// The same classifier on features as they come from the network.
@@ -123,12 +123,16 @@ impl Whitened {
     }
 }
 
-fn regularized(mut gram: DMatrix<f64>, l2: f64) -> Cholesky<f64, Dyn> {
+/// Positive definite but for rounding: a penalty that is lost in the values leaves copies of an image alike.
+fn regularized(mut gram: DMatrix<f64>, l2: f64) -> Result<Cholesky<f64, Dyn>, TransferError> {
     for i in 0..gram.nrows() {
         gram[(i, i)] += l2;
     }
-    Cholesky::new(gram)
-        .expect("invariant: a Gram matrix of finite values plus a positive diagonal is positive definite")
+    Cholesky::new(gram).ok_or_else(|| {
+        TransferError::Argument(format!(
+            "l2 is {l2}; that is too small for these images, of which some are almost the same"
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -203,5 +207,10 @@ mod tests {
         assert!(message(&[], 0, 1.0).contains("not those of 0 images"));
         assert!(message(&[1.0, f32::NAN], 2, 1.0).contains("NaN"));
         assert!(message(&[1.0, 2.0], 2, 0.0).contains("above 0"));
+        let copies = [0.1, 0.7, -0.3].repeat(2);
+        let error = fit_ridge(&copies, &[1.0, -1.0], 2, 1e-300)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("l2 is"), "{error}");
     }
 }

@@ -3,6 +3,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use bit_config::BitConfig;
+use bit_convert::{Checkpoint, ConvertOptions, Target, convert};
+
 use crate::TransferError;
 use crate::atomic;
 use crate::train::recipe::Recipe;
@@ -19,20 +22,21 @@ impl RunFolder {
         let folder = Self {
             root: root.to_path_buf(),
         };
-        let started = folder.recipe().exists();
-        if !resume && (started || root.join("config.json").exists()) {
-            let found = if started {
-                "holds a training run already"
-            } else {
-                "holds a model already"
-            };
+        // What ended before its first checkpoint has nothing to continue or to lose.
+        let started = folder.last().exists();
+        if !resume || !started {
             let expected = "choose another folder, or continue a run of the same recipe with --resume";
-            return Err(folder.refuse(found, expected));
+            if started {
+                return Err(folder.refuse("holds a training run already", expected));
+            }
+            refuse_results(root, expected)?;
         }
         create(&folder.checkpoints())?;
-        folder.sweep();
-        match resume && started {
-            true => folder.compare(recipe)?,
+        match started {
+            true => {
+                folder.sweep();
+                folder.compare(recipe)?;
+            }
             false => write_whole(&folder.recipe(), &recipe.to_json())?,
         }
         Ok(folder)
@@ -43,7 +47,7 @@ impl RunFolder {
     fn sweep(&self) {
         for folder in [self.root.clone(), self.checkpoints()] {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-            for entry in entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b".tmp")) {
+            for entry in entries.filter(|entry| is_temporary(entry.file_name().as_encoded_bytes())) {
                 let _ = std::fs::remove_file(entry.path());
             }
         }
@@ -105,20 +109,50 @@ impl RunFolder {
 
 /// Makes a folder for a model, unless it holds one already.
 pub(crate) fn open_result(folder: &Path) -> Result<(), TransferError> {
-    for (file, found) in [
-        ("recipe.json", "holds a training run already"),
-        ("config.json", "holds a model already"),
-    ] {
-        if folder.join(file).exists() {
-            return Err(TransferError::Run {
-                path: folder.to_path_buf(),
-                found: found.to_owned(),
-                expected: "choose another folder, or continue a run of the same recipe with --resume"
-                    .to_owned(),
-            });
-        }
-    }
+    refuse_results(folder, "choose another folder")?;
     create(folder)
+}
+
+/// An error when something lies where the result would be written: a model, or any README.
+fn refuse_results(folder: &Path, expected: &str) -> Result<(), TransferError> {
+    let results = [
+        ("config.json", "holds a model already (config.json)"),
+        ("model.safetensors", "holds a model already (model.safetensors)"),
+        (
+            "README.md",
+            "holds a README.md already, which a model card would replace",
+        ),
+    ];
+    match results.iter().find(|(file, _)| folder.join(file).exists()) {
+        Some((_, found)) => Err(TransferError::Run {
+            path: folder.to_path_buf(),
+            found: (*found).to_owned(),
+            expected: expected.to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// A name that the crate `tempfile` gives: `.tmp` and six letters or digits.
+fn is_temporary(name: &[u8]) -> bool {
+    name.strip_prefix(b".tmp")
+        .is_some_and(|rest| rest.len() == 6 && rest.iter().all(u8::is_ascii_alphanumeric))
+}
+
+/// Writes `timm/` inside a model's folder, from the files there; nothing for an architecture that timm cannot make.
+/// timm and transformers call the tensors differently, so one file cannot serve both.
+pub(crate) fn write_for_timm(folder: &Path, config: &BitConfig) -> Result<(), TransferError> {
+    if !bit_convert::timm_knows(config) {
+        return Ok(());
+    }
+    let source = Checkpoint::open(folder)?;
+    convert(
+        &source,
+        &folder.join("timm"),
+        Target::Timm,
+        &ConvertOptions::default(),
+    )?;
+    Ok(())
 }
 
 fn create(folder: &Path) -> Result<(), TransferError> {

@@ -36,7 +36,7 @@ pub(crate) use card::{CardFacts, model_card};
 pub use evaluate::evaluate;
 
 pub use facts::DataFacts;
-pub(crate) use folder::{open_result, write_whole};
+pub(crate) use folder::{open_result, write_for_timm, write_whole};
 pub use freeze::Freeze;
 pub use mixup::Mix;
 pub use observer::Observer;
@@ -45,4 +45,4 @@ pub use outcome::{Outcome, Score};
 pub use recipe::{OptimizerKind, Recipe, RecipeOptions};
 pub use run::finetune;
 pub(crate) use trainer::classifier;
-pub use trainer::{Start, StepReport, Trainer};
+pub use trainer::{StepReport, Trainer};

@@ -35,6 +35,8 @@ pub struct RunOptions {
     pub cache: u64,
     /// What the model card calls the pretrained model.
     pub model_name: String,
+    /// The Hub's repository that the pretrained model comes from, for the card's metadata.
+    pub base_model: Option<String>,
     /// What the model card calls the data.
     pub data_name: String,
 }
@@ -51,6 +53,7 @@ impl RunOptions {
             threads: 0,
             cache: 1 << 30,
             model_name: "a BiT network".to_owned(),
+            base_model: None,
             data_name: "labelled images".to_owned(),
         }
     }

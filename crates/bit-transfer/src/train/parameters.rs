@@ -97,7 +97,24 @@ pub(crate) fn update(
     })
 }
 
-/// Moves the running means of the weights towards the weights; the first call starts them there.
+/// The first parameter with an infinite value or one that is no number.
+pub(crate) fn first_not_finite(model: &BitForImageClassification) -> Option<String> {
+    struct Find(Option<ParamId>);
+    impl ModuleVisitor for Find {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if self.0.is_none() && !param.val().inner().is_finite().all().into_scalar::<bool>() {
+                self.0 = Some(param.id);
+            }
+        }
+    }
+    let mut find = Find(None);
+    model.visit(&mut find);
+    let id = find.0?;
+    let (name, _) = ids(model).into_iter().find(|(_, found)| *found == id)?;
+    Some(name)
+}
+
+/// Moves the running means of the weights that learn towards them; the first call starts them there.
 pub(crate) fn average(model: &BitForImageClassification, means: &mut Flat, keep: f64) {
     struct Average<'a> {
         means: &'a mut Flat,
@@ -105,6 +122,10 @@ pub(crate) fn average(model: &BitForImageClassification, means: &mut Flat, keep:
     }
     impl ModuleVisitor for Average<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            // A mean of equal values would round them.
+            if !param.is_require_grad() {
+                return;
+            }
             let value = flat(param.val().inner());
             let mean = match self.means.remove(&param.id) {
                 Some(mean) => mean * self.keep + value * (1.0 - self.keep),

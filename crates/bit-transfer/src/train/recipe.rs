@@ -12,6 +12,8 @@ use crate::train::freeze::Freeze;
 /// What is put in the place of the HyperRule's choices; `None` and the defaults keep them.
 #[derive(Clone, Debug, Default)]
 pub struct RecipeOptions {
+    /// Whether all weights are drawn anew: the baseline that shows what transfer is worth.
+    pub from_scratch: bool,
     /// Optimizer steps; the schedule's boundaries move in proportion.
     pub steps: Option<usize>,
     /// Images in an optimizer step.
@@ -50,6 +52,8 @@ pub struct Recipe {
     pub classes: usize,
     /// Cross entropy over one label an image, or binary cross entropy over several.
     pub task: LabelTask,
+    /// Whether all weights are drawn anew, instead of being the pretrained ones below the head.
+    pub from_scratch: bool,
     /// Sides of the resized image and of the crop.
     pub resolution: Resolution,
     /// Whether images are mirrored at random.
@@ -72,7 +76,8 @@ pub struct Recipe {
     pub label_smoothing: f64,
     /// What keeps its weights.
     pub freeze: Freeze,
-    /// Share of the old in the running mean of the weights, which is then what is evaluated and saved.
+    /// Share of the old in the running mean of the weights, which is then what is evaluated and saved; less in the
+    /// first steps.
     pub ema: Option<f64>,
     /// Decides every random choice.
     pub seed: u64,
@@ -114,6 +119,7 @@ impl Recipe {
             examples: data.examples,
             classes: data.classes,
             task: data.task,
+            from_scratch: options.from_scratch,
             resolution: options
                 .resolution
                 .unwrap_or_else(|| hyperrule::resolution(height, width)),
@@ -172,10 +178,11 @@ impl Recipe {
                 "a number of at least 0",
             ),
             (
-                (0.0..=8.0).contains(&self.mixup_alpha),
+                // Below, the logarithms of its Beta distribution leave the range of numbers.
+                self.mixup_alpha == 0.0 || (1e-6..=8.0).contains(&self.mixup_alpha),
                 "mixup",
                 self.mixup_alpha.to_string(),
-                "between 0 and 8",
+                "0, or between 0.000001 and 8",
             ),
             (
                 (0.0..1.0).contains(&self.label_smoothing),
@@ -338,6 +345,16 @@ mod tests {
             })
             .contains("ema is 1")
         );
+        for alpha in [-0.1, 1e-310, 8.5, f64::NAN] {
+            let mixup_alpha = Some(alpha);
+            assert!(
+                message(RecipeOptions {
+                    mixup_alpha,
+                    ..default()
+                })
+                .contains("mixup is")
+            );
+        }
         let nan = RecipeOptions {
             base_learning_rate: Some(f64::NAN),
             ..default()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bit_config::ImageProcessorConfig;
-use bit_convert::{Checkpoint, write_safetensors};
+use bit_convert::Checkpoint;
 use bit_image::{Processor, ProcessorKind};
 use bit_model::BitForImageClassification;
 use bit_pretrained::{PretrainedError, save_pretrained};
@@ -14,7 +14,7 @@ use crate::data::{DataSet, LoaderOptions, Skipped, TrainLoader, TrainTransform, 
 use crate::metrics::Report;
 use crate::train::card::{CardFacts, model_card};
 use crate::train::evaluate::evaluate;
-use crate::train::folder::{RunFolder, write_whole};
+use crate::train::folder::{RunFolder, write_for_timm, write_whole};
 use crate::train::log::RunLog;
 use crate::train::observer::Observer;
 use crate::train::options::{RunData, RunOptions};
@@ -47,7 +47,10 @@ struct Run<'a> {
     folder: RunFolder,
     log: RunLog,
     processor: ImageProcessorConfig,
+    /// That of the weights in the file of the best.
     best: Option<Score>,
+    /// That of the last evaluation.
+    latest: Option<Score>,
     skipped: Vec<Skipped>,
 }
 
@@ -59,10 +62,11 @@ impl<'a> Run<'a> {
         observer: &'a mut dyn Observer,
     ) -> Result<Self, TransferError> {
         let folder = RunFolder::open(&options.output, trainer.recipe(), options.resume)?;
-        let best = match options.resume && folder.last().exists() {
-            true => state::restore(&mut trainer, &folder.last())?,
-            false => None,
-        };
+        let mut best = None;
+        if options.resume && folder.last().exists() {
+            state::restore(&mut trainer, &folder.last())?;
+            best = state::read_score(&folder.best())?;
+        }
         Ok(Self {
             log: RunLog::open(&folder, trainer.step_number())?,
             processor: recipe_processor(trainer.recipe().resolution.crop),
@@ -72,15 +76,19 @@ impl<'a> Run<'a> {
             observer,
             folder,
             best,
+            latest: None,
             skipped: Vec::new(),
         })
     }
 
     fn finish(mut self) -> Result<Outcome, TransferError> {
         let stopped = self.train()?;
-        let now = match stopped {
+        let measured = self
+            .latest
+            .filter(|score| score.steps == self.trainer.step_number());
+        let now = match stopped && measured.is_none() {
             true => self.score()?,
-            false => self.best,
+            false => measured,
         };
         let best_is_result = match (&self.best, &now) {
             (Some(best), Some(now)) => !now.beats(best),
@@ -95,11 +103,16 @@ impl<'a> Run<'a> {
             )?,
             false => self.trainer.network(),
         };
+        // The model comes first: whatever is wrong with the test data must not cost it.
+        self.write_card(validation.as_ref(), None)?;
+        self.write_model(&network)?;
         let test = match self.data.test.clone() {
             Some(test) => Some(self.measure(&network, &test)?),
             None => None,
         };
-        self.write_result(&network, validation.as_ref(), test.as_ref())?;
+        if test.is_some() {
+            self.write_card(validation.as_ref(), test.as_ref())?;
+        }
         Ok(Outcome {
             steps: self.trainer.step_number(),
             stopped,
@@ -124,11 +137,16 @@ impl<'a> Run<'a> {
             let done = self.trainer.step_number();
             stopped = self.observer.stop() && done < steps;
             // An evaluation that is due belongs to the run; one because of a stop must not change what it resumes to.
-            if done.is_multiple_of(evaluate_every) || done == steps {
+            let evaluate = done.is_multiple_of(evaluate_every) || done == steps;
+            let save = done.is_multiple_of(save_every) || done == steps || stopped;
+            if evaluate || save {
+                self.trainer.check_finite()?;
+            }
+            if evaluate {
                 self.keep_best()?;
             }
-            if done.is_multiple_of(save_every) || done == steps || stopped {
-                state::save(&self.trainer, self.best.as_ref(), &self.folder.last())?;
+            if save {
+                state::save(&self.trainer, &self.folder.last())?;
             }
         }
         self.skipped.extend(loader.skipped());
@@ -176,10 +194,7 @@ impl<'a> Run<'a> {
         };
         self.log.score(&score)?;
         if self.best.is_none_or(|best| score.beats(&best)) {
-            let entries = state::weights(&self.trainer.network(), "");
-            let metadata = [("format", "pt".to_owned()), ("steps", score.steps.to_string())];
-            let metadata = metadata.map(|(key, value)| (key.to_owned(), value)).into();
-            write_safetensors(&self.folder.best(), entries, &metadata)?;
+            state::save_best(&self.trainer.network(), &score, &self.folder.best())?;
             self.best = Some(score);
         }
         Ok(())
@@ -198,6 +213,7 @@ impl<'a> Run<'a> {
             top5: report.top5,
         };
         self.observer.evaluated(&score);
+        self.latest = Some(score);
         Ok(Some(score))
     }
 
@@ -228,33 +244,43 @@ impl<'a> Run<'a> {
         Ok(evaluation.report())
     }
 
-    fn write_result(
-        &self,
-        network: &BitForImageClassification,
-        validation: Option<&Score>,
-        test: Option<&Report>,
-    ) -> Result<(), TransferError> {
+    /// Everything but the card: a folder for transformers, and one inside it for timm where timm knows the
+    /// architecture.
+    fn write_model(&self, network: &BitForImageClassification) -> Result<(), TransferError> {
+        let (config, root) = (self.trainer.config(), self.folder.root());
+        save_pretrained(network, config, Some(&self.processor), root)?;
+        write_for_timm(root, config)
+    }
+
+    fn write_card(&self, validation: Option<&Score>, test: Option<&Report>) -> Result<(), TransferError> {
         let recipe = self.trainer.recipe();
         let (steps, end) = (self.trainer.step_number(), recipe.schedule.end);
+        let chosen = validation.filter(|score| score.steps != steps).map(|score| {
+            let steps = score.steps;
+            format!(" These are the weights after {steps} steps, which scored best.")
+        });
         let card = model_card(&CardFacts {
             model: &self.options.model_name,
+            base_model: self
+                .options
+                .base_model
+                .as_deref()
+                .filter(|_| !recipe.from_scratch),
             data: &self.options.data_name,
             sets: self.data,
             crop: recipe.resolution.crop,
             method: &format!(
-                "It follows the BiT-HyperRule with the numbers below; {steps} of {end} steps were taken."
+                "{} It follows the BiT-HyperRule with the numbers below; {steps} of {end} steps were taken.{}",
+                match recipe.from_scratch {
+                    true => "It started from random weights.",
+                    false => "It started from the pretrained weights.",
+                },
+                chosen.unwrap_or_default()
             ),
             recipe: recipe.to_json(),
             validation,
             test,
         });
-        write_whole(&self.folder.card(), &card)?;
-        let config = self.trainer.config();
-        Ok(save_pretrained(
-            network,
-            config,
-            Some(&self.processor),
-            self.folder.root(),
-        )?)
+        write_whole(&self.folder.card(), &card)
     }
 }

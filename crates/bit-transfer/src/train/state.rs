@@ -20,9 +20,11 @@ use crate::train::trainer::Trainer;
 const FORMAT: &str = "bit-burn training state 1";
 const MODEL: &str = "model";
 const MEAN: &str = "mean";
+/// Metadata of the best weights.
+const SCORE: &str = "score";
 
 /// Writes weights, the optimizer's slots, the running means and the step.
-pub(crate) fn save(trainer: &Trainer, best: Option<&Score>, path: &Path) -> Result<(), TransferError> {
+pub(crate) fn save(trainer: &Trainer, path: &Path) -> Result<(), TransferError> {
     let mut entries = weights(&trainer.model, &format!("{MODEL}."));
     let slots = trainer.optimizer.slot_names();
     for (name, id) in parameters::ids(&trainer.model) {
@@ -38,14 +40,13 @@ pub(crate) fn save(trainer: &Trainer, best: Option<&Score>, path: &Path) -> Resu
         ("step", trainer.step.to_string()),
         ("recipe", json(trainer.recipe())),
         ("classes", json(&classes(trainer))),
-        ("best", json(&best)),
     ];
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value)).into();
     Ok(write_safetensors(path, entries, &metadata)?)
 }
 
-/// Puts a saved state into a trainer of the same recipe, and gives the best score until then.
-pub(crate) fn restore(trainer: &mut Trainer, path: &Path) -> Result<Option<Score>, TransferError> {
+/// Puts a saved state into a trainer of the same recipe.
+pub(crate) fn restore(trainer: &mut Trainer, path: &Path) -> Result<(), TransferError> {
     let file = Checkpoint::open(path)?;
     let metadata = file.metadata();
     if metadata.get("format").map(String::as_str) != Some(FORMAT) {
@@ -64,12 +65,31 @@ pub(crate) fn restore(trainer: &mut Trainer, path: &Path) -> Result<Option<Score
     if found != classes(trainer) {
         return Err(refuse(path, "a run on other classes".to_owned(), same_recipe()));
     }
-    let (step, best) = (field(path, metadata, "step")?, field(path, metadata, "best")?);
+    let step = field(path, metadata, "step")?;
     trainer.model = read_weights(trainer.model.clone(), &file, &format!("{MODEL}."))?;
     restore_slots(trainer, &file)?;
     trainer.step = step;
     trainer.settle();
-    Ok(best)
+    Ok(())
+}
+
+/// Writes the weights that scored best, with their score: one file, so that the two always belong together.
+pub(crate) fn save_best(
+    network: &BitForImageClassification,
+    score: &Score,
+    path: &Path,
+) -> Result<(), TransferError> {
+    let metadata = [("format", "pt".to_owned()), (SCORE, json(score))];
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value)).into();
+    Ok(write_safetensors(path, weights(network, ""), &metadata)?)
+}
+
+/// The score of the best weights; `None` when nothing was evaluated yet.
+pub(crate) fn read_score(path: &Path) -> Result<Option<Score>, TransferError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    field(path, Checkpoint::open(path)?.metadata(), SCORE).map(Some)
 }
 
 /// A network's parameters as entries of a file, their names after a prefix.
@@ -200,7 +220,7 @@ mod tests {
 
     use super::*;
     use crate::data::{Batch, LabelTask, Random, Targets};
-    use crate::train::{DataFacts, OptimizerKind, RecipeOptions, Start};
+    use crate::train::{DataFacts, OptimizerKind, RecipeOptions};
 
     fn trainer(optimizer: OptimizerKind, classes: usize) -> Trainer {
         let options = RecipeOptions {
@@ -219,7 +239,7 @@ mod tests {
         let recipe = Recipe::resolve(&options, &facts).unwrap();
         let pretrained = Pretrained::open("builtin:mnist").unwrap();
         let names: Vec<String> = (0..classes).map(|class| format!("class {class}")).collect();
-        Trainer::new(&pretrained, Start::Pretrained, &names, recipe, &Device::flex()).unwrap()
+        Trainer::new(&pretrained, &names, recipe, &Device::flex()).unwrap()
     }
 
     /// A random batch of 4 pictures a step.
@@ -243,28 +263,34 @@ mod tests {
     #[test]
     fn a_restored_trainer_goes_on_to_the_same_bits() {
         let folder = tempfile::tempdir().unwrap();
+        for optimizer in [OptimizerKind::Sgd, OptimizerKind::AdamW] {
+            let (mut whole, mut resumed) = (trainer(optimizer, 3), trainer(optimizer, 3));
+            take_steps(&mut whole, 7);
+            save(&whole, &file(&folder, "at 7")).unwrap();
+            restore(&mut resumed, &file(&folder, "at 7")).unwrap();
+            for trainer in [&mut whole, &mut resumed] {
+                take_steps(trainer, 12);
+            }
+            save(&whole, &file(&folder, "whole")).unwrap();
+            save(&resumed, &file(&folder, "resumed")).unwrap();
+            let bytes = |name: &str| std::fs::read(file(&folder, name)).unwrap();
+            assert!(bytes("whole") == bytes("resumed"), "{optimizer:?}");
+        }
+    }
+
+    #[test]
+    fn the_best_weights_carry_their_score_to_the_last_bit() {
+        let folder = tempfile::tempdir().unwrap();
         let score = Score {
             steps: 5,
             loss: 0.1 + 0.2,
             top1: 0.7,
             top5: 1.0,
         };
-        for optimizer in [OptimizerKind::Sgd, OptimizerKind::AdamW] {
-            let (mut whole, mut resumed) = (trainer(optimizer, 3), trainer(optimizer, 3));
-            take_steps(&mut whole, 7);
-            save(&whole, Some(&score), &file(&folder, "at 7")).unwrap();
-            assert_eq!(
-                restore(&mut resumed, &file(&folder, "at 7")).unwrap(),
-                Some(score)
-            );
-            for trainer in [&mut whole, &mut resumed] {
-                take_steps(trainer, 12);
-            }
-            save(&whole, None, &file(&folder, "whole")).unwrap();
-            save(&resumed, None, &file(&folder, "resumed")).unwrap();
-            let bytes = |name: &str| std::fs::read(file(&folder, name)).unwrap();
-            assert!(bytes("whole") == bytes("resumed"), "{optimizer:?}");
-        }
+        let path = file(&folder, "best");
+        assert_eq!(read_score(&path).unwrap(), None);
+        save_best(&trainer(OptimizerKind::Sgd, 3).network(), &score, &path).unwrap();
+        assert_eq!(read_score(&path).unwrap(), Some(score));
     }
 
     #[test]
@@ -272,7 +298,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut found = trainer(OptimizerKind::Sgd, 3);
         take_steps(&mut found, 2);
-        save(&found, None, &file(&folder, "state")).unwrap();
+        save(&found, &file(&folder, "state")).unwrap();
         let message = |trainer: &mut Trainer, name: &str| {
             restore(trainer, &file(&folder, name)).unwrap_err().to_string()
         };

@@ -16,16 +16,6 @@ use crate::train::parameters::{self, Flat};
 use crate::train::recipe::Recipe;
 use crate::train::targets::{SoftTargets, check_batch};
 
-/// What the weights below the head are at step 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Start {
-    /// The pretrained ones: transfer.
-    #[default]
-    Pretrained,
-    /// Drawn anew: the baseline that shows what transfer is worth.
-    Scratch,
-}
-
 /// A network in training: all that the next step depends on, besides its batch.
 #[derive(Debug)]
 pub struct Trainer {
@@ -56,14 +46,14 @@ pub struct StepReport {
 }
 
 impl Trainer {
-    /// The network with a new head of zeros for `classes`, before its first step.
+    /// The network with a new head of zeros for `classes`, before its first step. Of a run from scratch the
+    /// pretrained model gives the architecture alone.
     ///
     /// # Errors
     ///
     /// When the weights cannot be read, or the recipe does not fit the network or the classes.
     pub fn new(
         pretrained: &Pretrained,
-        start: Start,
         classes: &[String],
         recipe: Recipe,
         device: &Device,
@@ -75,13 +65,12 @@ impl Trainer {
             let message = format!("the recipe is for {recipe} classes, and the data has {found}");
             return Err(TransferError::Argument(message));
         }
-        let (model, config) = match start {
-            Start::Pretrained => classifier(pretrained, classes, recipe.task, &device)?,
-            Start::Scratch => {
-                let config = labelled(pretrained.config(), classes, recipe.task);
-                device.seed(recipe.seed);
-                (BitForImageClassification::from_config(&config, &device)?, config)
-            }
+        let (model, config) = if recipe.from_scratch {
+            let config = labelled(pretrained.config(), classes, recipe.task);
+            device.seed(recipe.seed);
+            (BitForImageClassification::from_config(&config, &device)?, config)
+        } else {
+            classifier(pretrained, classes, recipe.task, &device)?
         };
         let mut trainer = Self {
             optimizer: Optimizer::new(&recipe),
@@ -174,17 +163,12 @@ impl Trainer {
             .seed(self.recipe.seed ^ (self.step as u64).rotate_left(32));
         let (loss, gradients) = self.differentiate(&batch, &targets)?;
         if !loss.is_finite() {
-            let step = self.step;
-            return Err(TransferError::Diverged {
-                step,
-                loss,
-                learning_rate,
-            });
+            return Err(self.diverged(format!("the loss is {loss}")));
         }
         let model = self.model.clone();
         self.model = parameters::update(model, gradients, &mut self.optimizer, learning_rate, self.step);
         if let Some(keep) = self.recipe.ema {
-            parameters::average(&self.model, &mut self.means, keep);
+            parameters::average(&self.model, &mut self.means, warmed_up(keep, self.step));
         }
         let report = StepReport {
             step: self.step,
@@ -194,6 +178,22 @@ impl Trainer {
         };
         self.step += 1;
         Ok(report)
+    }
+
+    /// Whether the weights may be saved. A finite loss does not tell: its gradients can overflow.
+    pub(crate) fn check_finite(&self) -> Result<(), TransferError> {
+        match parameters::first_not_finite(&self.model) {
+            Some(name) => Err(self.diverged(format!("`{name}` has values that are not finite"))),
+            None => Ok(()),
+        }
+    }
+
+    fn diverged(&self, what: String) -> TransferError {
+        TransferError::Diverged {
+            steps: self.step,
+            what,
+            base_learning_rate: self.recipe.base_learning_rate,
+        }
     }
 
     /// Loss and gradients of a batch, one part of it in memory at a time.
@@ -228,6 +228,13 @@ impl Trainer {
                 .logits),
         }
     }
+}
+
+/// The share of the old in the running mean after a step: small at first, because the head starts from zeros, which a
+/// mean of 0.999 would still half remember after 500 steps.
+fn warmed_up(keep: f64, step: usize) -> f64 {
+    let step = step as f64;
+    keep.min((1.0 + step) / (10.0 + step))
 }
 
 /// The pretrained network with a head for other classes, drawn anew, and its configuration.
