@@ -11,7 +11,7 @@ use bit_pretrained::{Pretrained, PretrainedError, save_pretrained};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::Serialize;
 
-pub use ridge::{LinearHead, fit_ridge};
+pub use ridge::{LinearHead, Ridge};
 
 use crate::TransferError;
 use crate::data::{DataSet, EvalLoader, LoaderOptions, Skipped, Targets, recipe_processor};
@@ -43,16 +43,6 @@ impl ProbeRecipe {
             batch_size: 32,
         }
     }
-
-    fn check(&self) -> Result<(), TransferError> {
-        match self.l2 > 0.0 && self.l2.is_finite() {
-            true => Ok(()),
-            false => Err(TransferError::Argument(format!(
-                "l2 is {}; it must be above 0",
-                self.l2
-            ))),
-        }
-    }
 }
 
 /// Fits a head for the data's classes on the pretrained network and writes the result as a folder that transformers
@@ -69,7 +59,7 @@ pub fn probe(
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TransferError> {
-    recipe.check()?;
+    ridge::check_penalty(recipe.l2)?;
     open_result(&options.output)?;
     let (model, config) = classifier(pretrained, &data.train.classes, data.train.task, device)?;
     let mut pass = Pass {
@@ -79,9 +69,7 @@ pub fn probe(
         observer,
         skipped: Vec::new(),
     };
-    let (features, targets) = pass.features(&model, &data.train)?;
-    let images = targets.len() / data.train.classes.len().max(1);
-    let head = fit_ridge(&features, &targets, images, recipe.l2)?;
+    let head = pass.ridge(&model, &data.train)?.fit(recipe.l2)?;
     let model = with_head(model, &head);
     let validation = pass
         .measure(&model, data.validation.as_ref())?
@@ -133,25 +121,27 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Pooled features `[images, width]` and targets in ±1, `[images, classes]`.
-    fn features(
+    /// The sums over all images.
+    fn ridge(
         &mut self,
         model: &BitForImageClassification,
         data: &Arc<DataSet>,
-    ) -> Result<(Vec<f32>, Vec<f32>), TransferError> {
+    ) -> Result<Ridge, TransferError> {
         let mut loader = EvalLoader::new(data.clone(), self.processor()?, self.loader_options())?;
-        let (mut features, mut targets) = (Vec::new(), Vec::new());
+        let mut sums = None;
         let mut done = 0;
         while let Some(batch) = loader.next().transpose()? {
             self.observer.evaluating(done, data.len());
             done += batch.examples.len();
-            targets.extend(signs(&batch.labels, data.classes.len()));
             let pixels = Tensor::from_data(TensorData::new(batch.pixels, batch.shape), self.device);
-            let pooled = model.bit.pooled(pixels)?.into_data().convert::<f32>();
-            features.extend(pooled.iter::<f32>());
+            let pooled = model.bit.pooled(pixels)?;
+            let (width, classes) = (pooled.dims()[1], data.classes.len());
+            let features: Vec<f32> = pooled.into_data().convert::<f32>().iter().collect();
+            let sums = sums.get_or_insert_with(|| Ridge::new(width, classes));
+            sums.add(&features, &signs(&batch.labels, classes))?;
         }
         self.skipped.extend(loader.skipped());
-        Ok((features, targets))
+        Ok(sums.unwrap_or_else(|| Ridge::new(0, data.classes.len())))
     }
 
     fn measure(
