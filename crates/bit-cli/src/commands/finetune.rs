@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use bit_transfer::data::{DataSet, OpenOptions, Skipped, open};
 use bit_transfer::probe::{ProbeRecipe, probe};
 use bit_transfer::train::{
@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::args::{FinetuneArgs, ReportFormat};
+use crate::device::open_all;
 use crate::interrupt;
 use crate::output::Sink;
 use crate::progress::Training;
@@ -22,19 +23,25 @@ use crate::status::{Status, report};
 
 /// Trains a model on labelled images.
 pub fn run(args: &FinetuneArgs) -> Result<Status> {
-    let device = args.device.device.open()?;
+    let devices = open_all(&args.devices.devices)?;
+    let (device, others) = devices.split_first().context("--device: none is named")?;
     let data = data(args)?;
     let facts = DataFacts::of(&data.train)?;
     let recipe = Recipe::resolve(&args.recipe.options(), &facts)?;
     let pretrained = open_model(&args.model)?;
     let (options, mut observer) = (options(args), Watching::default());
     let (outcome, recipe) = if args.probe {
+        ensure!(
+            others.is_empty(),
+            "--probe: works on one device, not {}",
+            devices.len()
+        );
         let recipe = ProbeRecipe {
             l2: args.l2,
             ..ProbeRecipe::new(recipe.resolution)
         };
         let recipe_json = describe(args, &data, &recipe)?;
-        let outcome = probe(&pretrained, &recipe, &data, &options, &device, &mut observer)?;
+        let outcome = probe(&pretrained, &recipe, &data, &options, device, &mut observer)?;
         (outcome, recipe_json)
     } else {
         let start = if args.from_scratch {
@@ -43,7 +50,8 @@ pub fn run(args: &FinetuneArgs) -> Result<Status> {
             Start::Pretrained
         };
         let recipe_json = describe(args, &data, &recipe)?;
-        let trainer = Trainer::new(&pretrained, start, &data.train.classes, recipe, &device)?;
+        let trainer = Trainer::new(&pretrained, start, &data.train.classes, recipe, device)?;
+        let trainer = trainer.with_devices(others)?;
         interrupt::install()?;
         (finetune(trainer, &data, &options, &mut observer)?, recipe_json)
     };

@@ -17,7 +17,7 @@ use crate::train::evaluate::evaluate;
 use crate::train::folder::{RunFolder, write_whole};
 use crate::train::log::RunLog;
 use crate::train::observer::Observer;
-use crate::train::options::{RunData, RunOptions};
+use crate::train::options::{Fingerprints, RunData, RunOptions};
 use crate::train::outcome::{Outcome, Score};
 use crate::train::state;
 use crate::train::trainer::Trainer;
@@ -42,6 +42,7 @@ pub fn finetune(
 struct Run<'a> {
     trainer: Trainer,
     data: &'a RunData,
+    fingerprints: Fingerprints,
     options: &'a RunOptions,
     observer: &'a mut dyn Observer,
     folder: RunFolder,
@@ -59,8 +60,9 @@ impl<'a> Run<'a> {
         observer: &'a mut dyn Observer,
     ) -> Result<Self, TransferError> {
         let folder = RunFolder::open(&options.output, trainer.recipe(), options.resume)?;
+        let fingerprints = data.fingerprints();
         let best = match options.resume && folder.last().exists() {
-            true => state::restore(&mut trainer, &folder.last())?,
+            true => state::restore(&mut trainer, &fingerprints, &folder.last())?,
             false => None,
         };
         Ok(Self {
@@ -68,6 +70,7 @@ impl<'a> Run<'a> {
             processor: recipe_processor(trainer.recipe().resolution.crop),
             trainer,
             data,
+            fingerprints,
             options,
             observer,
             folder,
@@ -128,7 +131,12 @@ impl<'a> Run<'a> {
                 self.keep_best()?;
             }
             if done.is_multiple_of(save_every) || done == steps || stopped {
-                state::save(&self.trainer, self.best.as_ref(), &self.folder.last())?;
+                state::save(
+                    &self.trainer,
+                    &self.fingerprints,
+                    self.best.as_ref(),
+                    &self.folder.last(),
+                )?;
             }
         }
         self.skipped.extend(loader.skipped());

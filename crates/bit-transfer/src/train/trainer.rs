@@ -1,17 +1,17 @@
 //! One optimizer step after the other.
 
 use bit_config::{BitConfig, ProblemType};
-use bit_model::{BitForImageClassification, BitModel, load_parameters};
+use bit_model::{BitForImageClassification, load_parameters};
 use bit_pretrained::{Head, LoadOptions, Loaded, Pretrained, PretrainedModel};
 use burn::module::Module;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, TensorData};
 
 use crate::TransferError;
 use crate::data::{Batch, LabelTask};
 use crate::train::freeze::Freeze;
-use crate::train::loss::partial_loss;
 use crate::train::mixup::Mix;
 use crate::train::optimizer::Optimizer;
+use crate::train::parallel::{Replica, differentiate};
 use crate::train::parameters::{self, Flat};
 use crate::train::recipe::Recipe;
 use crate::train::targets::{SoftTargets, check_batch};
@@ -29,16 +29,15 @@ pub enum Start {
 /// A network in training: all that the next step depends on, besides its batch.
 #[derive(Debug)]
 pub struct Trainer {
-    pub(crate) model: BitForImageClassification,
-    /// The network below the head when it keeps its weights: it then runs as fast as inference does.
-    frozen: Option<BitModel>,
-    config: BitConfig,
+    /// The network on the first device.
+    pub(crate) replica: Replica,
+    /// Devices that share the work.
+    others: Vec<Device>,
+    pub(crate) config: BitConfig,
     recipe: Recipe,
     pub(crate) optimizer: Optimizer,
     /// Running means of the weights, when the recipe asks for them.
     pub(crate) means: Flat,
-    /// Where gradients are recorded.
-    device: Device,
     pub(crate) step: usize,
 }
 
@@ -85,24 +84,50 @@ impl Trainer {
         };
         let mut trainer = Self {
             optimizer: Optimizer::new(&recipe),
-            model: zero_head(model),
-            frozen: None,
+            replica: Replica {
+                model: zero_head(model),
+                frozen: None,
+                device,
+            },
+            others: Vec::new(),
             means: Flat::new(),
             step: 0,
             config,
             recipe,
-            device,
         };
         trainer.settle();
         Ok(trainer)
     }
 
+    /// Divides every batch between the trainer's device and these: data parallel.
+    ///
+    /// Each device gets the same number of parts of [`Recipe::batch_split`], rounded up. The parts' gradients are added
+    /// up in their order on the first device, so that the result is that of one device with as many parts, within
+    /// rounding, and is the same each time. The slowest device sets the pace.
+    ///
+    /// # Errors
+    ///
+    /// [`TransferError::Argument`] when the network has stochastic depth: devices may share one stream of random
+    /// numbers, and a run would then not be repeatable.
+    pub fn with_devices(mut self, others: &[Device]) -> Result<Self, TransferError> {
+        if self.config.drop_path_rate > 0.0 && !others.is_empty() {
+            let rate = self.config.drop_path_rate;
+            return Err(TransferError::Argument(format!(
+                "the network has stochastic depth (drop_path_rate {rate}), whose draws several devices would share; \
+                 train it on one device"
+            )));
+        }
+        self.others = others.iter().map(|device| device.clone().autodiff()).collect();
+        Ok(self)
+    }
+
     /// After the weights were put in: what follows from them.
     pub(crate) fn settle(&mut self) {
-        self.model = parameters::freeze(self.model.clone(), self.recipe.freeze);
-        self.frozen = (self.recipe.freeze == Freeze::Backbone).then(|| self.model.bit.valid());
+        let replica = &mut self.replica;
+        replica.model = parameters::freeze(replica.model.clone(), self.recipe.freeze);
+        replica.frozen = (self.recipe.freeze == Freeze::Backbone).then(|| replica.model.bit.valid());
         if let Some(keep) = self.recipe.ema.filter(|_| self.means.is_empty()) {
-            parameters::average(&self.model, &mut self.means, keep);
+            parameters::average(&replica.model, &mut self.means, keep);
         }
     }
 
@@ -123,12 +148,12 @@ impl Trainer {
 
     /// The device without gradients, on which evaluation runs.
     pub fn device(&self) -> Device {
-        self.device.clone().without_autodiff()
+        self.replica.device.clone().without_autodiff()
     }
 
     /// The network as it would be saved now, without gradients; with an EMA, the mean of its weights.
     pub fn network(&self) -> BitForImageClassification {
-        parameters::with_values(&self.model, &self.means)
+        parameters::with_values(&self.replica.model, &self.means)
     }
 
     /// Takes the recipe's next step with its batch.
@@ -170,9 +195,10 @@ impl Trainer {
             mix.apply(&mut batch, &mut targets);
         }
         // What is random inside the network, such as stochastic depth, is then a function of seed and step.
-        self.device
-            .seed(self.recipe.seed ^ (self.step as u64).rotate_left(32));
-        let (loss, gradients) = self.differentiate(&batch, &targets)?;
+        let seed = self.recipe.seed ^ (self.step as u64).rotate_left(32);
+        self.replica.device.seed(seed);
+        let split = self.recipe.batch_split.next_multiple_of(self.others.len() + 1);
+        let (loss, gradients) = differentiate(&self.replica, &self.others, split, &batch, &targets)?;
         if !loss.is_finite() {
             let step = self.step;
             return Err(TransferError::Diverged {
@@ -181,10 +207,11 @@ impl Trainer {
                 learning_rate,
             });
         }
-        let model = self.model.clone();
-        self.model = parameters::update(model, gradients, &mut self.optimizer, learning_rate, self.step);
+        let model = self.replica.model.clone();
+        self.replica.model =
+            parameters::update(model, gradients, &mut self.optimizer, learning_rate, self.step);
         if let Some(keep) = self.recipe.ema {
-            parameters::average(&self.model, &mut self.means, keep);
+            parameters::average(&self.replica.model, &mut self.means, keep);
         }
         let report = StepReport {
             step: self.step,
@@ -194,39 +221,6 @@ impl Trainer {
         };
         self.step += 1;
         Ok(report)
-    }
-
-    /// Loss and gradients of a batch, one part of it in memory at a time.
-    fn differentiate(&self, batch: &Batch, targets: &SoftTargets) -> Result<(f64, Flat), TransferError> {
-        let [images, channels, height, width] = batch.shape;
-        let part = images.div_ceil(self.recipe.batch_split).max(1);
-        let pixels = batch.pixels.chunks(part * channels * height * width);
-        let targets_of = targets.values.chunks(part * targets.classes);
-        let (mut loss, mut gradients) = (0.0, Flat::new());
-        for (pixels, values) in pixels.zip(targets_of) {
-            let count = values.len() / targets.classes;
-            let shape = [count, channels, height, width];
-            let logits = self.logits(TensorData::new(pixels.to_vec(), shape))?;
-            let values = TensorData::new(values.to_vec(), [count, targets.classes]);
-            let values = Tensor::from_data(values, &self.device);
-            let part = partial_loss(logits, values, targets.task, images);
-            loss += f64::from(part.clone().into_scalar::<f32>());
-            parameters::gather(&self.model, &mut part.backward(), &mut gradients);
-        }
-        Ok((loss, gradients))
-    }
-
-    fn logits(&self, pixels: TensorData) -> Result<Tensor<2>, TransferError> {
-        match &self.frozen {
-            Some(backbone) => {
-                let features = backbone.pooled(Tensor::from_data(pixels, &self.device()))?;
-                Ok(self.model.classify(Tensor::from_inner(features)))
-            }
-            None => Ok(self
-                .model
-                .forward(Tensor::from_data(pixels, &self.device))?
-                .logits),
-        }
     }
 }
 
