@@ -74,6 +74,19 @@ pub struct DeviceArgs {
     pub device: DeviceName,
 }
 
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// cpu, ndarray, wgpu, vulkan, metal or cuda; the last four take an index, as in cuda:1. Several, as in
+    /// cuda:0,cuda:1, share each batch; weights are kept and evaluated on the first
+    #[arg(
+        long = "device",
+        default_value = "cpu",
+        value_name = "D,…",
+        value_delimiter = ','
+    )]
+    pub devices: Vec<DeviceName>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum ProcessorName {
     /// Pillow's, as transformers' BitImageProcessorPil

@@ -78,6 +78,19 @@ impl fmt::Display for DeviceName {
     }
 }
 
+/// Devices that work together, at least one, ready to be used.
+pub fn open_all(names: &[DeviceName]) -> Result<Vec<Device>> {
+    let mut devices: Vec<Device> = Vec::new();
+    for name in names {
+        let device = name.open()?;
+        if devices.contains(&device) {
+            bail!("--device {name}: is there twice; each device works once");
+        }
+        devices.push(device);
+    }
+    Ok(devices)
+}
+
 impl DeviceName {
     /// The device, ready to be used.
     pub fn open(self) -> Result<Device> {

@@ -7,7 +7,7 @@ use bit_transfer::data::{LabelTask, OpenOptions};
 use bit_transfer::train::{Freeze, OptimizerKind, RecipeOptions};
 use clap::{Args, ValueEnum};
 
-use super::{DeviceArgs, MODEL_HELP, ProcessorName, ReportFormat};
+use super::{DeviceArgs, DevicesArgs, MODEL_HELP, ProcessorName, ReportFormat};
 
 /// Labelled images, for every command that has some.
 #[derive(Debug, Args)]
@@ -111,7 +111,7 @@ pub struct FinetuneArgs {
     #[arg(long, default_value_t = 1024, value_name = "MB")]
     pub cache: u64,
     #[command(flatten)]
-    pub device: DeviceArgs,
+    pub devices: DevicesArgs,
     /// How the scores are printed
     #[arg(long, short, value_enum, default_value_t)]
     pub format: ReportFormat,

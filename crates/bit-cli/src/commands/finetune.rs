@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use bit_pretrained::ModelSource;
 use bit_transfer::data::{DataSet, OpenOptions, Skipped, Splits, open};
 use bit_transfer::probe::{ProbeRecipe, probe};
@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::args::{FinetuneArgs, ReportFormat};
+use crate::device::open_all;
 use crate::interrupt;
 use crate::output::Sink;
 use crate::progress::Training;
@@ -26,24 +27,31 @@ const DEFAULT_SHARE: f64 = 0.1;
 
 /// Trains a model on labelled images.
 pub fn run(args: &FinetuneArgs) -> Result<Status> {
-    let device = args.device.device.open()?;
+    let devices = open_all(&args.devices.devices)?;
+    let (device, others) = devices.split_first().context("--device: none is named")?;
     let data = data(args)?;
     let facts = DataFacts::of(&data.train)?;
     let recipe = Recipe::resolve(&args.recipe.options(), &facts)?;
     let pretrained = open_model(&args.model)?;
     let (options, mut observer) = (options(args), Watching::default());
     let (outcome, recipe) = if args.probe {
+        ensure!(
+            others.is_empty(),
+            "--probe: works on one device, not {}",
+            devices.len()
+        );
         let recipe = ProbeRecipe {
             l2: args.l2,
             ..ProbeRecipe::new(recipe.resolution)
         };
         let recipe_json = describe(args, &data, &recipe)?;
         observer.passing();
-        let outcome = probe(&pretrained, &recipe, &data, &options, &device, &mut observer)?;
+        let outcome = probe(&pretrained, &recipe, &data, &options, device, &mut observer)?;
         (outcome, recipe_json)
     } else {
         let recipe_json = describe(args, &data, &recipe)?;
-        let trainer = Trainer::new(&pretrained, &data.train.classes, recipe, &device)?;
+        let trainer = Trainer::new(&pretrained, &data.train.classes, recipe, device)?;
+        let trainer = trainer.with_devices(others)?;
         interrupt::install()?;
         (finetune(trainer, &data, &options, &mut observer)?, recipe_json)
     };

@@ -132,6 +132,22 @@ fn a_run_in_a_folder_that_holds_one_needs_resume_and_the_same_recipe() {
         std::fs::read(root.path().join("model/model.safetensors")).unwrap(),
         before
     );
+    // Pictures that were exchanged make it another run, and those of a folder that was moved do not.
+    let moved = root.path().join("moved");
+    std::fs::rename(&data, &moved).unwrap();
+    let (data, picture) = (path(&moved), moved.join("0").join(&listing(&moved.join("0"))[0]));
+    let run = |more: &[&str]| bit(&finetune(&data, &output, more));
+    run(&["--steps", "2", "--resume"]).ok();
+    std::fs::copy(
+        Path::new(&digits()).join(&listing(Path::new(&digits()))[9]),
+        picture,
+    )
+    .unwrap();
+    let exchanged = run(&["--steps", "2", "--resume"]);
+    exchanged.fails_with(&[
+        "images of other names, sizes, labels or order",
+        "the data that the run",
+    ]);
 }
 
 /// Steps that the log of a run holds.
@@ -160,15 +176,17 @@ fn result(output: &Path) -> Vec<Vec<u8>> {
     files.map(|file| std::fs::read(output.join(file)).unwrap()).into()
 }
 
-#[test]
-fn a_run_that_is_killed_ten_times_ends_bit_for_bit_as_an_undisturbed_one() {
+/// Kills a run again and again, resumes it each time, and compares what it comes to.
+fn assert_kills_change_nothing(kills: usize, more: &[&str]) {
+    let steps = 4 * kills + 4;
+    let steps_text = steps.to_string();
     let root = tempfile::tempdir().unwrap();
     let data = path(&digit_folders(root.path()));
     let (whole, killed) = (root.path().join("whole"), root.path().join("killed"));
     let (whole_name, killed_name) = (path(&whole), path(&killed));
     let recipe = [
         "--steps",
-        "44",
+        &steps_text,
         "--save-every",
         "1",
         "--mixup",
@@ -178,10 +196,11 @@ fn a_run_that_is_killed_ten_times_ends_bit_for_bit_as_an_undisturbed_one() {
         "--batch-split",
         "2",
     ];
+    let recipe = [&recipe, more].concat();
     bit(&finetune(&data, &whole_name, &recipe)).ok();
     let resume = [&recipe[..], &["--resume"]].concat();
     let args = finetune(&data, &killed_name, &resume);
-    for kill in 0..10 {
+    for kill in 0..kills {
         let mut child = run_until(&args, &killed, 4 * kill + 2);
         // A few more moments, so that it is hit in the middle of things: a step, a checkpoint, a line of the log.
         std::thread::sleep(Duration::from_micros(1700 * (kill as u64 * 7 % 10)));
@@ -190,12 +209,46 @@ fn a_run_that_is_killed_ten_times_ends_bit_for_bit_as_an_undisturbed_one() {
     }
     std::fs::write(killed.join("checkpoints/.tmpAbCdEf"), "half of a checkpoint").unwrap();
     bit(&args).ok();
-    assert_eq!(steps_logged(&killed), 44, "every step is logged once");
+    assert_eq!(steps_logged(&killed), steps, "every step is logged once");
     assert_eq!(
         listing(&killed.join("checkpoints")),
         ["best.safetensors", "last.safetensors"]
     );
     assert!(result(&whole) == result(&killed), "the results differ");
+}
+
+#[test]
+fn a_run_that_is_killed_ten_times_ends_bit_for_bit_as_an_undisturbed_one() {
+    assert_kills_change_nothing(10, &[]);
+}
+
+#[cfg(feature = "ndarray")]
+#[test]
+fn a_run_on_two_devices_that_is_killed_ends_bit_for_bit_as_an_undisturbed_one() {
+    assert_kills_change_nothing(3, &["--device", "cpu,ndarray"]);
+}
+
+#[test]
+fn a_device_works_once_and_a_probe_on_one() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, output) = (
+        path(&digit_folders(root.path())),
+        path(&root.path().join("model")),
+    );
+    let run = |more: &[&str]| bit(&finetune(&data, &output, more));
+    run(&["--device", "cpu,cpu"]).fails_with(&["--device cpu: is there twice"]);
+    #[cfg(feature = "ndarray")]
+    bit(&with_mnist(&[
+        "finetune",
+        "--probe",
+        "--data",
+        &data,
+        "--output",
+        &output,
+        "--device",
+        "cpu,ndarray",
+    ]))
+    .fails_with(&["--probe: works on one device, not 2"]);
 }
 
 #[cfg(unix)]

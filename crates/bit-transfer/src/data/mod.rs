@@ -27,20 +27,24 @@
 //! | `set.rs` | pictures with their labels |
 //! | `open.rs` | which kind of data lies at a path, and its division into training, validation and test data |
 //! | `folder.rs`, `table.rs`, `jsonl.rs`, `parquet.rs`, `cifar.rs` | a reader a kind |
+//! | `pages.rs` | parquet's pages, unpacked up to a limit |
 //! | `columns.rs` | which columns hold the pictures and the labels |
 //! | `part.rs` | what a reader hands over, and how it becomes data sets with common classes |
 //! | `source.rs` | where one picture's pixels are |
 //! | `sample.rs` | few-shot samples and stratified splits |
+//! | `fingerprint.rs` | what tells data sets apart |
 //! | `random.rs` | random numbers as a pure function of seed, purpose and step |
 //! | `transform.rs` | from a picture to its place in a batch, with and without augmentation |
 //! | `loader/` | batches, prepared in the background |
 
 mod cifar;
 mod columns;
+mod fingerprint;
 mod folder;
 mod jsonl;
 mod loader;
 mod open;
+mod pages;
 mod parquet;
 mod part;
 mod random;
@@ -50,6 +54,7 @@ mod source;
 mod table;
 mod transform;
 
+pub use fingerprint::Fingerprint;
 pub use loader::{Batch, EvalLoader, LoaderOptions, Skipped, Targets, TrainLoader};
 pub use open::{OpenOptions, Splits, open};
 pub use random::Random;

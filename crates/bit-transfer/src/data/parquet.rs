@@ -2,7 +2,7 @@
 //! whose names stand in the file's metadata.
 //!
 //! The `parquet` crate without Arrow is the smallest reader that is kept up: its row interface covers this layout,
-//! and nothing else is compiled.
+//! and nothing else is compiled. Its pages are unpacked in `pages.rs`.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,13 +10,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::metadata::{KeyValue, ParquetMetaDataReader};
+use parquet::file::reader::RowGroupReader;
 use parquet::record::{Field, Row as Fields};
 use parquet::schema::types::{Type, TypePtr};
 use serde_json::Value;
 
 use super::columns;
+use super::pages::{self, RowGroup};
 use super::part::{Part, Row, Split, check_names};
 use super::source::Store;
 use crate::TransferError;
@@ -53,8 +54,10 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read(&self, file: File, split: Split, store: &mut Store) -> Result<Part, TransferError> {
         let broken = |error: ParquetError| damaged(self.path, error);
-        let reader = SerializedFileReader::new(file).map_err(broken)?;
-        let metadata = reader.metadata().file_metadata();
+        let groups = ParquetMetaDataReader::new()
+            .parse_and_finish(&file)
+            .map_err(broken)?;
+        let metadata = groups.file_metadata();
         let features = features(metadata.key_value_metadata().into_iter().flatten());
         let fields = metadata.schema().get_fields();
         let [image, label] = self.columns(fields, &features)?;
@@ -68,7 +71,11 @@ impl Reader<'_> {
             .with_fields(chosen)
             .build()
             .map_err(broken)?;
-        let file: Arc<Path> = self.path.into();
+        let length = file
+            .metadata()
+            .map_err(TransferError::io(self.path, "read"))?
+            .len();
+        let (file, name) = (Arc::new(file), Arc::<Path>::from(self.path));
         let mut part = Part {
             split,
             place: self.path.into(),
@@ -76,17 +83,32 @@ impl Reader<'_> {
             classes,
             rows: Vec::new(),
         };
-        for (line, fields) in (1..).zip(reader.get_row_iter(Some(projection)).map_err(broken)?) {
-            let row = RowReader { file: &file, line };
-            let mut columns = fields.map_err(broken)?.into_columns().into_iter();
-            let (Some((name, image)), Some((label_name, label))) = (columns.next(), columns.next()) else {
-                return Err(damaged(self.path, "a row without its columns"));
+        let (mut lines, mut room) = (1.., pages::limit(length));
+        for (number, metadata) in groups.row_groups().iter().enumerate() {
+            let group = RowGroup {
+                file: &file,
+                length,
+                number,
+                metadata,
             };
-            part.rows.push(Row {
-                image: row.image(&name, &image, store)?,
-                labels: row.labels(&label_name, &label, part.classes.as_deref())?,
-                line,
-            });
+            let rows = group.get_row_iter(Some(projection.clone())).map_err(broken)?;
+            for (fields, line) in rows.zip(&mut lines) {
+                let mut row = RowReader {
+                    file: &name,
+                    line,
+                    room: &mut room,
+                };
+                let mut columns = fields.map_err(broken)?.into_columns().into_iter();
+                let (Some((name, image)), Some((label_name, label))) = (columns.next(), columns.next())
+                else {
+                    return Err(damaged(self.path, "a row without its columns"));
+                };
+                part.rows.push(Row {
+                    image: row.image(&name, &image, store)?,
+                    labels: row.labels(&label_name, &label, part.classes.as_deref())?,
+                    line,
+                });
+            }
         }
         Ok(part)
     }
@@ -157,6 +179,8 @@ fn class_names(features: &Value, column: &str) -> Option<Vec<String>> {
 struct RowReader<'a> {
     file: &'a Arc<Path>,
     line: u64,
+    /// Bytes that pictures of the file may still have: equal ones are stored once.
+    room: &'a mut usize,
 }
 
 impl RowReader<'_> {
@@ -169,7 +193,12 @@ impl RowReader<'_> {
         }
     }
 
-    fn image(&self, column: &str, field: &Field, store: &mut Store) -> Result<ImageSource, TransferError> {
+    fn image(
+        &mut self,
+        column: &str,
+        field: &Field,
+        store: &mut Store,
+    ) -> Result<ImageSource, TransferError> {
         let of = |name: &str, group: &Fields| {
             let found = group.get_column_iter().find(|(column, _)| *column == name);
             found.map(|(_, field)| field.clone())
@@ -179,9 +208,15 @@ impl RowReader<'_> {
             other => (Some(other.clone()), None),
         };
         match (bytes, path) {
-            (Some(Field::Bytes(bytes)), _) => store
-                .keep(self.file, self.line, bytes.data())
-                .map_err(TransferError::io(&**self.file, "keep an image of")),
+            (Some(Field::Bytes(bytes)), _) => {
+                *self.room = self.room.checked_sub(bytes.len()).ok_or_else(|| {
+                    let expected = "less: with this, pictures come to too many times the file's size";
+                    self.wrong(column, &Field::Bytes(bytes.clone()), expected)
+                })?;
+                store
+                    .keep(self.file, self.line, bytes.data())
+                    .map_err(TransferError::io(&**self.file, "keep an image of"))
+            }
             (_, Some(Field::Str(path))) => Ok(ImageSource::Path(
                 self.file.parent().unwrap_or(Path::new("")).join(path),
             )),

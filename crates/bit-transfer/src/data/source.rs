@@ -80,6 +80,28 @@ impl ImageSource {
         Ok([picture.height(), picture.width()])
     }
 
+    /// The file that the picture is, or is in.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Path(path) => path,
+            Self::Encoded { name, .. } => Path::new(&**name),
+            Self::Row(row) => &row.file,
+        }
+    }
+
+    /// Its row in that file, and its bytes. Those of a file that is not there are 0.
+    pub(super) fn extent(&self) -> (u64, u64) {
+        match self {
+            Self::Path(path) => (0, path.metadata().map_or(0, |file| file.len())),
+            Self::Encoded { bytes, .. } => (0, bytes.len() as u64),
+            Self::Row(row) => match &row.content {
+                Content::Encoded(bytes) => (row.row, bytes.len() as u64),
+                Content::Spilled { bytes, .. } => (row.row, *bytes as u64),
+                Content::Cifar { .. } => (row.row, (3 * CIFAR_SIDE * CIFAR_SIDE) as u64),
+            },
+        }
+    }
+
     /// The picture for a processor.
     pub(super) fn input(&self) -> Result<ImageInput<'_>, ImageError> {
         Ok(match self {

@@ -5,6 +5,7 @@
 //! | `recipe.rs`, `facts.rs`, `freeze.rs` | what a run does, number by number, by what is known of the data |
 //! | `targets.rs`, `mixup.rs`, `loss.rs` | from labels to the loss |
 //! | `trainer.rs` | one optimizer step |
+//! | `parallel.rs` | its loss and gradients, part by part, on one device or several |
 //! | `parameters.rs`, `optimizer.rs` | gradients into steps, by parameter |
 //! | `evaluate.rs` | scores over a whole set |
 //! | `state.rs` | everything a step depends on, in one file |
@@ -25,11 +26,14 @@ mod observer;
 mod optimizer;
 mod options;
 mod outcome;
+mod parallel;
 mod parameters;
 mod recipe;
 mod run;
 mod state;
 mod targets;
+#[cfg(test)]
+mod test_support;
 mod trainer;
 
 pub(crate) use card::{CardFacts, model_card};

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::data::DataSet;
+use serde::{Deserialize, Serialize};
+
+use crate::data::{DataSet, Fingerprint};
 
 /// The parts of the data.
 #[derive(Clone, Debug)]
@@ -14,6 +16,39 @@ pub struct RunData {
     pub validation: Option<Arc<DataSet>>,
     /// To measure the result with.
     pub test: Option<Arc<DataSet>>,
+}
+
+impl RunData {
+    /// What tells apart the data that a run's weights and its choice among them depend on.
+    pub(crate) fn fingerprints(&self) -> Fingerprints {
+        Fingerprints {
+            training: Fingerprint::of(&self.train),
+            validation: self.validation.as_deref().map(Fingerprint::of),
+        }
+    }
+}
+
+/// Fingerprints of the parts of the data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Fingerprints {
+    training: Fingerprint,
+    validation: Option<Fingerprint>,
+}
+
+impl Fingerprints {
+    /// How other data differs, in words.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let parts = [
+            ("training", Some(&self.training), Some(&other.training)),
+            ("validation", self.validation.as_ref(), other.validation.as_ref()),
+        ];
+        let (part, ours, others) = parts.into_iter().find(|(_, ours, others)| ours != others)?;
+        let [ours, others] = [ours, others].map(|part| part.map_or(0, |part| part.images));
+        Some(match ours == others {
+            true => format!("{ours} {part} images of other names, sizes, labels or order"),
+            false => format!("{ours} {part} images instead of {others}"),
+        })
+    }
 }
 
 /// Where a run goes and how it gets there; nothing here changes what it computes.

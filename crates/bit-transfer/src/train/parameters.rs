@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bit_model::{BitForImageClassification, named_parameters};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 
 use crate::train::freeze::Freeze;
 use crate::train::optimizer::Optimizer;
@@ -36,29 +36,43 @@ pub(crate) fn freeze(model: BitForImageClassification, freeze: Freeze) -> BitFor
     model.map(&mut mapper)
 }
 
-/// Adds the gradients of a micro-batch to those of the ones before.
-pub(crate) fn gather(model: &BitForImageClassification, gradients: &mut Gradients, sums: &mut Flat) {
+/// The gradients of everything that learns.
+pub(crate) fn gradients(model: &BitForImageClassification, gradients: &mut Gradients) -> Flat {
     struct Gather<'a> {
         gradients: &'a mut Gradients,
-        sums: &'a mut Flat,
+        found: Flat,
     }
     impl ModuleVisitor for Gather<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if !param.is_require_grad() {
                 return;
             }
-            let Some(gradient) = param.val().grad_remove(self.gradients) else {
-                return;
-            };
-            let gradient = flat(gradient);
-            let sum = match self.sums.remove(&param.id) {
-                Some(sum) => sum + gradient,
-                None => gradient,
-            };
-            self.sums.insert(param.id, sum);
+            if let Some(gradient) = param.val().grad_remove(self.gradients) {
+                self.found.insert(param.id, flat(gradient));
+            }
         }
     }
-    model.visit(&mut Gather { gradients, sums });
+    let found = Flat::new();
+    let mut gather = Gather { gradients, found };
+    model.visit(&mut gather);
+    gather.found
+}
+
+/// Adds gradients to the sums of those before.
+pub(crate) fn add(sums: &mut Flat, gradients: Flat) {
+    for (id, gradient) in gradients {
+        let sum = match sums.remove(&id) {
+            Some(sum) => sum + gradient,
+            None => gradient,
+        };
+        sums.insert(id, sum);
+    }
+}
+
+/// The same tensors on another device.
+pub(crate) fn moved(tensors: Flat, device: &Device) -> Flat {
+    let moved = |(id, tensor): (ParamId, Tensor<1>)| (id, tensor.to_device(device));
+    tensors.into_iter().map(moved).collect()
 }
 
 /// Takes an optimizer step; parameters without a gradient stay as they are.

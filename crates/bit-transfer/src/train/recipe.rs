@@ -53,6 +53,7 @@ pub struct Recipe {
     /// Cross entropy over one label an image, or binary cross entropy over several.
     pub task: LabelTask,
     /// Whether all weights are drawn anew, instead of being the pretrained ones below the head.
+    #[serde(default)]
     pub from_scratch: bool,
     /// Sides of the resized image and of the crop.
     pub resolution: Resolution,

@@ -17,7 +17,7 @@ use crate::train::evaluate::evaluate;
 use crate::train::folder::{RunFolder, write_for_timm, write_whole};
 use crate::train::log::RunLog;
 use crate::train::observer::Observer;
-use crate::train::options::{RunData, RunOptions};
+use crate::train::options::{Fingerprints, RunData, RunOptions};
 use crate::train::outcome::{Outcome, Score};
 use crate::train::state;
 use crate::train::trainer::Trainer;
@@ -42,6 +42,7 @@ pub fn finetune(
 struct Run<'a> {
     trainer: Trainer,
     data: &'a RunData,
+    fingerprints: Fingerprints,
     options: &'a RunOptions,
     observer: &'a mut dyn Observer,
     folder: RunFolder,
@@ -62,9 +63,10 @@ impl<'a> Run<'a> {
         observer: &'a mut dyn Observer,
     ) -> Result<Self, TransferError> {
         let folder = RunFolder::open(&options.output, trainer.recipe(), options.resume)?;
+        let fingerprints = data.fingerprints();
         let mut best = None;
         if options.resume && folder.last().exists() {
-            state::restore(&mut trainer, &folder.last())?;
+            state::restore(&mut trainer, &fingerprints, &folder.last())?;
             best = state::read_score(&folder.best())?;
         }
         Ok(Self {
@@ -72,6 +74,7 @@ impl<'a> Run<'a> {
             processor: recipe_processor(trainer.recipe().resolution.crop),
             trainer,
             data,
+            fingerprints,
             options,
             observer,
             folder,
@@ -146,7 +149,7 @@ impl<'a> Run<'a> {
                 self.keep_best()?;
             }
             if save {
-                state::save(&self.trainer, &self.folder.last())?;
+                state::save(&self.trainer, &self.fingerprints, &self.folder.last())?;
             }
         }
         self.skipped.extend(loader.skipped());

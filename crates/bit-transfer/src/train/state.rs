@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::TransferError;
+use crate::train::options::Fingerprints;
 use crate::train::outcome::Score;
 use crate::train::parameters;
 use crate::train::recipe::Recipe;
@@ -24,10 +25,10 @@ const MEAN: &str = "mean";
 const SCORE: &str = "score";
 
 /// Writes weights, the optimizer's slots, the running means and the step.
-pub(crate) fn save(trainer: &Trainer, path: &Path) -> Result<(), TransferError> {
-    let mut entries = weights(&trainer.model, &format!("{MODEL}."));
+pub(crate) fn save(trainer: &Trainer, data: &Fingerprints, path: &Path) -> Result<(), TransferError> {
+    let mut entries = weights(&trainer.replica.model, &format!("{MODEL}."));
     let slots = trainer.optimizer.slot_names();
-    for (name, id) in parameters::ids(&trainer.model) {
+    for (name, id) in parameters::ids(&trainer.replica.model) {
         for (slot, tensor) in slots.iter().zip(trainer.optimizer.slots(id)) {
             entries.push(flat_entry(format!("{slot}.{name}"), tensor));
         }
@@ -40,13 +41,14 @@ pub(crate) fn save(trainer: &Trainer, path: &Path) -> Result<(), TransferError> 
         ("step", trainer.step.to_string()),
         ("recipe", json(trainer.recipe())),
         ("classes", json(&classes(trainer))),
+        ("data", json(data)),
     ];
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value)).into();
     Ok(write_safetensors(path, entries, &metadata)?)
 }
 
-/// Puts a saved state into a trainer of the same recipe.
-pub(crate) fn restore(trainer: &mut Trainer, path: &Path) -> Result<(), TransferError> {
+/// Puts a saved state into a trainer of the same recipe, for the same data.
+pub(crate) fn restore(trainer: &mut Trainer, data: &Fingerprints, path: &Path) -> Result<(), TransferError> {
     let file = Checkpoint::open(path)?;
     let metadata = file.metadata();
     if metadata.get("format").map(String::as_str) != Some(FORMAT) {
@@ -65,8 +67,17 @@ pub(crate) fn restore(trainer: &mut Trainer, path: &Path) -> Result<(), Transfer
     if found != classes(trainer) {
         return Err(refuse(path, "a run on other classes".to_owned(), same_recipe()));
     }
+    let found: Fingerprints = field(path, metadata, "data")?;
+    if let Some(difference) = found.difference(data) {
+        let expected = "resume with the data that the run was started with, or start a run in another folder";
+        return Err(refuse(
+            path,
+            format!("a run on {difference}"),
+            expected.to_owned(),
+        ));
+    }
     let step = field(path, metadata, "step")?;
-    trainer.model = read_weights(trainer.model.clone(), &file, &format!("{MODEL}."))?;
+    trainer.replica.model = read_weights(trainer.replica.model.clone(), &file, &format!("{MODEL}."))?;
     restore_slots(trainer, &file)?;
     trainer.step = step;
     trainer.settle();
@@ -123,7 +134,7 @@ fn restore_slots(trainer: &mut Trainer, file: &Checkpoint) -> Result<(), Transfe
     let device = trainer.device();
     let names = trainer.optimizer.slot_names();
     trainer.means.clear();
-    for parameter in named_parameters(&trainer.model) {
+    for parameter in named_parameters(&trainer.replica.model) {
         let (name, elements) = (&parameter.name, parameter.shape.iter().product());
         let slot = |slot: &&str| read_flat(file, &format!("{slot}.{name}"), elements, &device).transpose();
         let slots = names.iter().filter_map(slot).collect::<Result<Vec<_>, _>>()?;
@@ -216,44 +227,40 @@ fn same_recipe() -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use bit_pretrained::Pretrained;
+    use std::sync::Arc;
 
     use super::*;
-    use crate::data::{Batch, LabelTask, Random, Targets};
-    use crate::train::{DataFacts, OptimizerKind, RecipeOptions};
+    use crate::data::{DataSet, Example, ImageSource, LabelTask};
+    use crate::train::test_support::{small_trainer, take_steps};
+    use crate::train::{OptimizerKind, RecipeOptions, RunData};
 
     fn trainer(optimizer: OptimizerKind, classes: usize) -> Trainer {
         let options = RecipeOptions {
-            steps: Some(20),
             optimizer,
             ema: Some(0.5),
             mixup_alpha: Some(0.3),
             ..RecipeOptions::default()
         };
-        let facts = DataFacts {
-            examples: 4,
-            classes,
-            task: LabelTask::SingleLabel,
-            image_size: [8, 8],
-        };
-        let recipe = Recipe::resolve(&options, &facts).unwrap();
-        let pretrained = Pretrained::open("builtin:mnist").unwrap();
-        let names: Vec<String> = (0..classes).map(|class| format!("class {class}")).collect();
-        Trainer::new(&pretrained, &names, recipe, &Device::flex()).unwrap()
+        small_trainer(&options, classes)
     }
 
-    /// A random batch of 4 pictures a step.
-    fn take_steps(trainer: &mut Trainer, until: usize) {
-        while trainer.step_number() < until {
-            let mut random = Random::new(0, "test", trainer.step_number() as u64);
-            let batch = Batch {
-                pixels: (0..4 * 3 * 16 * 16).map(|_| random.unit() as f32 - 0.5).collect(),
-                shape: [4, 3, 16, 16],
-                labels: Targets::Classes(vec![0, 1, 2, 1]),
-                examples: vec![0, 1, 2, 3],
-            };
-            trainer.take_step(batch).unwrap();
-        }
+    /// Fingerprints of so many pictures, the first of them of this class.
+    fn data(images: usize, first: usize, validation: bool) -> Fingerprints {
+        let example = |index: usize| Example {
+            image: ImageSource::Path(format!("{index}.png").into()),
+            labels: vec![if index == 0 { first } else { 1 }],
+        };
+        let set = Arc::new(DataSet {
+            classes: vec!["a".to_owned(), "b".to_owned()],
+            examples: (0..images).map(example).collect(),
+            task: LabelTask::SingleLabel,
+        });
+        let data = RunData {
+            validation: validation.then(|| set.clone()),
+            train: set,
+            test: None,
+        };
+        data.fingerprints()
     }
 
     fn file(folder: &tempfile::TempDir, name: &str) -> std::path::PathBuf {
@@ -266,13 +273,14 @@ mod tests {
         for optimizer in [OptimizerKind::Sgd, OptimizerKind::AdamW] {
             let (mut whole, mut resumed) = (trainer(optimizer, 3), trainer(optimizer, 3));
             take_steps(&mut whole, 7);
-            save(&whole, &file(&folder, "at 7")).unwrap();
-            restore(&mut resumed, &file(&folder, "at 7")).unwrap();
+            let data = data(4, 0, true);
+            save(&whole, &data, &file(&folder, "at 7")).unwrap();
+            restore(&mut resumed, &data, &file(&folder, "at 7")).unwrap();
             for trainer in [&mut whole, &mut resumed] {
                 take_steps(trainer, 12);
             }
-            save(&whole, &file(&folder, "whole")).unwrap();
-            save(&resumed, &file(&folder, "resumed")).unwrap();
+            save(&whole, &data, &file(&folder, "whole")).unwrap();
+            save(&resumed, &data, &file(&folder, "resumed")).unwrap();
             let bytes = |name: &str| std::fs::read(file(&folder, name)).unwrap();
             assert!(bytes("whole") == bytes("resumed"), "{optimizer:?}");
         }
@@ -298,9 +306,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut found = trainer(OptimizerKind::Sgd, 3);
         take_steps(&mut found, 2);
-        save(&found, &file(&folder, "state")).unwrap();
+        save(&found, &data(4, 0, true), &file(&folder, "state")).unwrap();
         let message = |trainer: &mut Trainer, name: &str| {
-            restore(trainer, &file(&folder, name)).unwrap_err().to_string()
+            restore(trainer, &data(4, 0, true), &file(&folder, name))
+                .unwrap_err()
+                .to_string()
         };
         assert!(
             message(&mut trainer(OptimizerKind::AdamW, 3), "state")
@@ -308,7 +318,30 @@ mod tests {
         );
         assert!(message(&mut trainer(OptimizerKind::Sgd, 4), "state").contains("classes 3 instead of 4"));
 
-        let weights = weights(&found.model, "");
+        let other_data = |data: Fingerprints| {
+            let error = restore(
+                &mut trainer(OptimizerKind::Sgd, 3),
+                &data,
+                &file(&folder, "state"),
+            );
+            error.unwrap_err().to_string()
+        };
+        for (data, message) in [
+            (data(5, 0, true), "4 training images instead of 5"),
+            (
+                data(4, 1, true),
+                "4 training images of other names, sizes, labels or order",
+            ),
+            (data(4, 0, false), "4 validation images instead of 0"),
+        ] {
+            let error = other_data(data);
+            assert!(
+                error.contains(message) && error.contains("the data that"),
+                "{error}"
+            );
+        }
+
+        let weights = weights(&found.replica.model, "");
         write_safetensors(&file(&folder, "model"), weights, &BTreeMap::new()).unwrap();
         assert!(message(&mut found, "model").contains("not the state of a training run"));
 

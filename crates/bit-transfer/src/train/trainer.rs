@@ -1,17 +1,17 @@
 //! One optimizer step after the other.
 
 use bit_config::{BitConfig, ProblemType};
-use bit_model::{BitForImageClassification, BitModel, load_parameters};
+use bit_model::{BitForImageClassification, load_parameters};
 use bit_pretrained::{Head, LoadOptions, Loaded, Pretrained, PretrainedModel};
 use burn::module::Module;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, TensorData};
 
 use crate::TransferError;
 use crate::data::{Batch, LabelTask};
 use crate::train::freeze::Freeze;
-use crate::train::loss::partial_loss;
 use crate::train::mixup::Mix;
 use crate::train::optimizer::Optimizer;
+use crate::train::parallel::{Replica, differentiate};
 use crate::train::parameters::{self, Flat};
 use crate::train::recipe::Recipe;
 use crate::train::targets::{SoftTargets, check_batch};
@@ -19,16 +19,15 @@ use crate::train::targets::{SoftTargets, check_batch};
 /// A network in training: all that the next step depends on, besides its batch.
 #[derive(Debug)]
 pub struct Trainer {
-    pub(crate) model: BitForImageClassification,
-    /// The network below the head when it keeps its weights: it then runs as fast as inference does.
-    frozen: Option<BitModel>,
-    config: BitConfig,
+    /// The network on the first device.
+    pub(crate) replica: Replica,
+    /// Devices that share the work.
+    others: Vec<Device>,
+    pub(crate) config: BitConfig,
     recipe: Recipe,
     pub(crate) optimizer: Optimizer,
     /// Running means of the weights, when the recipe asks for them.
     pub(crate) means: Flat,
-    /// Where gradients are recorded.
-    device: Device,
     pub(crate) step: usize,
 }
 
@@ -74,24 +73,50 @@ impl Trainer {
         };
         let mut trainer = Self {
             optimizer: Optimizer::new(&recipe),
-            model: zero_head(model),
-            frozen: None,
+            replica: Replica {
+                model: zero_head(model),
+                frozen: None,
+                device,
+            },
+            others: Vec::new(),
             means: Flat::new(),
             step: 0,
             config,
             recipe,
-            device,
         };
         trainer.settle();
         Ok(trainer)
     }
 
+    /// Divides every batch between the trainer's device and these: data parallel.
+    ///
+    /// Each device gets the same number of parts of [`Recipe::batch_split`], rounded up. The parts' gradients are added
+    /// up in their order on the first device, so that the result is that of one device with as many parts, within
+    /// rounding, and is the same each time. The slowest device sets the pace.
+    ///
+    /// # Errors
+    ///
+    /// [`TransferError::Argument`] when the network has stochastic depth: devices may share one stream of random
+    /// numbers, and a run would then not be repeatable.
+    pub fn with_devices(mut self, others: &[Device]) -> Result<Self, TransferError> {
+        if self.config.drop_path_rate > 0.0 && !others.is_empty() {
+            let rate = self.config.drop_path_rate;
+            return Err(TransferError::Argument(format!(
+                "the network has stochastic depth (drop_path_rate {rate}), whose draws several devices would share; \
+                 train it on one device"
+            )));
+        }
+        self.others = others.iter().map(|device| device.clone().autodiff()).collect();
+        Ok(self)
+    }
+
     /// After the weights were put in: what follows from them.
     pub(crate) fn settle(&mut self) {
-        self.model = parameters::freeze(self.model.clone(), self.recipe.freeze);
-        self.frozen = (self.recipe.freeze == Freeze::Backbone).then(|| self.model.bit.valid());
+        let replica = &mut self.replica;
+        replica.model = parameters::freeze(replica.model.clone(), self.recipe.freeze);
+        replica.frozen = (self.recipe.freeze == Freeze::Backbone).then(|| replica.model.bit.valid());
         if let Some(keep) = self.recipe.ema.filter(|_| self.means.is_empty()) {
-            parameters::average(&self.model, &mut self.means, keep);
+            parameters::average(&replica.model, &mut self.means, keep);
         }
     }
 
@@ -112,12 +137,12 @@ impl Trainer {
 
     /// The device without gradients, on which evaluation runs.
     pub fn device(&self) -> Device {
-        self.device.clone().without_autodiff()
+        self.replica.device.clone().without_autodiff()
     }
 
     /// The network as it would be saved now, without gradients; with an EMA, the mean of its weights.
     pub fn network(&self) -> BitForImageClassification {
-        parameters::with_values(&self.model, &self.means)
+        parameters::with_values(&self.replica.model, &self.means)
     }
 
     /// Takes the recipe's next step with its batch.
@@ -159,16 +184,18 @@ impl Trainer {
             mix.apply(&mut batch, &mut targets);
         }
         // What is random inside the network, such as stochastic depth, is then a function of seed and step.
-        self.device
-            .seed(self.recipe.seed ^ (self.step as u64).rotate_left(32));
-        let (loss, gradients) = self.differentiate(&batch, &targets)?;
+        let seed = self.recipe.seed ^ (self.step as u64).rotate_left(32);
+        self.replica.device.seed(seed);
+        let split = self.recipe.batch_split.next_multiple_of(self.others.len() + 1);
+        let (loss, gradients) = differentiate(&self.replica, &self.others, split, &batch, &targets)?;
         if !loss.is_finite() {
             return Err(self.diverged(format!("the loss is {loss}")));
         }
-        let model = self.model.clone();
-        self.model = parameters::update(model, gradients, &mut self.optimizer, learning_rate, self.step);
+        let model = self.replica.model.clone();
+        self.replica.model =
+            parameters::update(model, gradients, &mut self.optimizer, learning_rate, self.step);
         if let Some(keep) = self.recipe.ema {
-            parameters::average(&self.model, &mut self.means, warmed_up(keep, self.step));
+            parameters::average(&self.replica.model, &mut self.means, warmed_up(keep, self.step));
         }
         let report = StepReport {
             step: self.step,
@@ -182,7 +209,7 @@ impl Trainer {
 
     /// Whether the weights may be saved. A finite loss does not tell: its gradients can overflow.
     pub(crate) fn check_finite(&self) -> Result<(), TransferError> {
-        match parameters::first_not_finite(&self.model) {
+        match parameters::first_not_finite(&self.replica.model) {
             Some(name) => Err(self.diverged(format!("`{name}` has values that are not finite"))),
             None => Ok(()),
         }
@@ -193,39 +220,6 @@ impl Trainer {
             steps: self.step,
             what,
             base_learning_rate: self.recipe.base_learning_rate,
-        }
-    }
-
-    /// Loss and gradients of a batch, one part of it in memory at a time.
-    fn differentiate(&self, batch: &Batch, targets: &SoftTargets) -> Result<(f64, Flat), TransferError> {
-        let [images, channels, height, width] = batch.shape;
-        let part = images.div_ceil(self.recipe.batch_split).max(1);
-        let pixels = batch.pixels.chunks(part * channels * height * width);
-        let targets_of = targets.values.chunks(part * targets.classes);
-        let (mut loss, mut gradients) = (0.0, Flat::new());
-        for (pixels, values) in pixels.zip(targets_of) {
-            let count = values.len() / targets.classes;
-            let shape = [count, channels, height, width];
-            let logits = self.logits(TensorData::new(pixels.to_vec(), shape))?;
-            let values = TensorData::new(values.to_vec(), [count, targets.classes]);
-            let values = Tensor::from_data(values, &self.device);
-            let part = partial_loss(logits, values, targets.task, images);
-            loss += f64::from(part.clone().into_scalar::<f32>());
-            parameters::gather(&self.model, &mut part.backward(), &mut gradients);
-        }
-        Ok((loss, gradients))
-    }
-
-    fn logits(&self, pixels: TensorData) -> Result<Tensor<2>, TransferError> {
-        match &self.frozen {
-            Some(backbone) => {
-                let features = backbone.pooled(Tensor::from_data(pixels, &self.device()))?;
-                Ok(self.model.classify(Tensor::from_inner(features)))
-            }
-            None => Ok(self
-                .model
-                .forward(Tensor::from_data(pixels, &self.device))?
-                .logits),
         }
     }
 }

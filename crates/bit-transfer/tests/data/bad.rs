@@ -369,6 +369,41 @@ fn damaged_bytes_of_a_parquet_file_never_panic() {
 }
 
 #[test]
+fn parquet_that_is_little_on_the_disk_and_huge_in_memory_is_refused() {
+    let cases = [
+        (
+            "huge_page",
+            "row group 0, column \"image.bytes\": a page of",
+            "expected at most 67108864 bytes when it is unpacked",
+        ),
+        (
+            "shared_beginnings",
+            "row group 0, column \"image.bytes\": a page of",
+            "expected at most 65536 bytes when it is unpacked",
+        ),
+        (
+            "many_values",
+            "row group 0, column \"image.",
+            "a page with 20000 values; expected no more values than the file has bytes",
+        ),
+        (
+            "same_picture",
+            "row 65: \"image\" is 1048576 bytes",
+            "expected less: with this, pictures come to too many times the file's size",
+        ),
+    ];
+    for (name, place, message) in cases {
+        let path = fixture(&format!("parquet/bad/{name}.parquet"));
+        let error = open(&path).unwrap_err().to_string();
+        let named = error.contains(&path.display().to_string());
+        assert!(
+            named && error.contains(place) && error.contains(message),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn what_is_not_there_or_unknown_is_said() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("nothing");
