@@ -38,6 +38,7 @@ mod decode;
 mod error;
 mod geometry;
 mod input;
+mod jpeg;
 mod options;
 mod orient;
 mod picture;

@@ -9,12 +9,13 @@ use crate::convert::{self, Alpha};
 use crate::decode::{self, JpegDecoder, Limits};
 use crate::geometry::{self, Crop};
 use crate::input::ImageInput;
+use crate::jpeg::Baseline;
 use crate::options::Settings;
 use crate::orient::upright;
 use crate::picture::Picture;
 use crate::premultiply;
 use crate::processor::ProcessorKind;
-use crate::resize::{Buffers, Filter, FloatPlane, Kernel, PassOrder, Plane, Resize, resize_f32};
+use crate::resize::{Buffers, Filter, FloatPlane, Kernel, PassOrder, Plane, Resize, Stream, resize_f32};
 use crate::tensor::Prepared;
 
 /// Buffers that one thread keeps from image to image.
@@ -25,6 +26,13 @@ pub(crate) struct Scratch {
     pixels: Vec<u8>,
     buffers: Buffers,
     resized: Vec<u8>,
+}
+
+/// What is computed of a picture of a certain size.
+struct Plan {
+    resize: Resize,
+    rows: Crop,
+    columns: Crop,
 }
 
 /// Everything that is the same for all images of a call.
@@ -43,8 +51,55 @@ impl Pipeline<'_> {
         input: &ImageInput<'_>,
         scratch: &mut Scratch,
     ) -> Result<Prepared, ImageError> {
-        let array = self.array(input, scratch)?;
-        let size = (array.height, array.width);
+        let convert_rgb = self.settings.convert_rgb;
+        let opened = |picture: Picture| {
+            if convert_rgb {
+                convert::to_rgb(picture, Alpha::OnWhite)
+            } else {
+                convert::to_array(picture)
+            }
+        };
+        let array = match input {
+            ImageInput::Path(path) => {
+                decode::read_file(path, &self.limits, &mut scratch.file)?;
+                let bytes = std::mem::take(&mut scratch.file);
+                let prepared = self.prepare_file(&bytes, scratch);
+                scratch.file = bytes;
+                return prepared;
+            }
+            ImageInput::Bytes(bytes) => return self.prepare_file(bytes, scratch),
+            ImageInput::Dynamic(image) => opened(Picture::from(image.as_ref())),
+            ImageInput::Picture(picture) => opened(picture.as_ref().clone()),
+            ImageInput::Raw(raw) => {
+                let format = self.settings.input_data_format;
+                self.broadcast(Array::from_raw(raw, format, convert_rgb, self.kind)?)
+            }
+        };
+        self.prepare_array(array, scratch)
+    }
+
+    fn prepare_file(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Prepared, ImageError> {
+        match self.stream(bytes, scratch)? {
+            Some(prepared) => Ok(prepared),
+            None => self.prepare_array(self.file(bytes, scratch)?, scratch),
+        }
+    }
+
+    fn prepare_array(&self, array: Array, scratch: &mut Scratch) -> Result<Prepared, ImageError> {
+        let plan = self.plan((array.height, array.width))?;
+        let channels = array.channels;
+        let (values, unit) = self.resize(array, &plan.resize, scratch)?;
+        Ok(Prepared {
+            values,
+            unit,
+            channels,
+            rows: plan.rows,
+            columns: plan.columns,
+        })
+    }
+
+    /// What a picture of this (height, width) becomes.
+    fn plan(&self, size: (usize, usize)) -> Result<Plan, ImageError> {
         let target = match &self.settings.resize {
             Some((size_dict, _)) => geometry::resized(size_dict, size)?,
             None => size,
@@ -58,45 +113,52 @@ impl Pipeline<'_> {
         geometry::check_result(rows.side, columns.side, &self.limits)?;
         // A resize makes an intermediate image with the rows of one size and the columns of the other.
         geometry::check_result(size.0.min(target.0), columns.window.len(), &self.limits)?;
-
         let resize = Resize::new(size, target, (rows.window.clone(), columns.window.clone()));
-        let channels = array.channels;
-        let (values, unit) = self.resize(array, &resize, scratch)?;
-        Ok(Prepared {
-            values,
-            unit,
-            channels,
+        Ok(Plan {
+            resize,
             rows,
             columns,
         })
     }
 
-    /// The pixels that transformers' `process_image` returns.
-    fn array(&self, input: &ImageInput<'_>, scratch: &mut Scratch) -> Result<Array, ImageError> {
-        let convert_rgb = self.settings.convert_rgb;
-        let opened = |picture: Picture| {
-            if convert_rgb {
-                convert::to_rgb(picture, Alpha::OnWhite)
-            } else {
-                convert::to_array(picture)
-            }
+    /// Decodes and resizes a JPEG at the same time; `None` for all files and settings that need a whole picture.
+    fn stream(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Option<Prepared>, ImageError> {
+        let (Some(jpeg), Some((_, resample))) = (Baseline::open(bytes), &self.settings.resize) else {
+            return Ok(None);
         };
-        match input {
-            ImageInput::Path(path) => {
-                decode::read_file(path, &self.limits, &mut scratch.file)?;
-                let bytes = std::mem::take(&mut scratch.file);
-                let array = self.file(&bytes, scratch);
-                scratch.file = bytes;
-                array
-            }
-            ImageInput::Bytes(bytes) => self.file(bytes, scratch),
-            ImageInput::Dynamic(image) => Ok(opened(Picture::from(image.as_ref()))),
-            ImageInput::Picture(picture) => Ok(opened(picture.as_ref().clone())),
-            ImageInput::Raw(raw) => {
-                let format = self.settings.input_data_format;
-                Array::from_raw(raw, format, convert_rgb, self.kind).map(|array| self.broadcast(array))
-            }
+        if decode::jpeg_orientation(bytes) != Orientation::NoTransforms {
+            return Ok(None);
         }
+        let (height, width) = jpeg.size();
+        self.limits.check(width as u64, height as u64)?;
+        let Plan {
+            resize,
+            rows,
+            columns,
+        } = self.plan((height, width))?;
+        if resize.is_copy() {
+            return Ok(None);
+        }
+        let Some(stream) = Stream::new(&resize, self.kernel(*resample)?, &mut scratch.buffers) else {
+            return Ok(None);
+        };
+        let window = jpeg.window(stream.rows(), stream.columns());
+        let Scratch {
+            jpeg: decoder,
+            buffers,
+            resized,
+            ..
+        } = scratch;
+        let decode =
+            |sink: &mut dyn FnMut(usize, Plane<'_>)| jpeg.decode(&window, &mut decoder.baseline, sink);
+        let streamed = stream.run(window.first_column, buffers, resized, decode);
+        Ok(streamed.map(|()| Prepared {
+            values: Values::U8(std::mem::take(resized)),
+            unit: false,
+            channels: 3,
+            rows,
+            columns,
+        }))
     }
 
     /// torch broadcasts one float channel over several means (not over several standard deviations).

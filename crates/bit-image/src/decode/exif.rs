@@ -8,7 +8,7 @@ pub(super) fn orientation(exif: &[u8]) -> Orientation {
 }
 
 /// The orientation in a JPEG's APP1 segments.
-pub(super) fn jpeg_orientation(bytes: &[u8]) -> Orientation {
+pub(crate) fn jpeg_orientation(bytes: &[u8]) -> Orientation {
     segments(bytes)
         .filter(|(marker, _)| *marker == 0xE1)
         .find_map(|(_, body)| body.strip_prefix(b"Exif\0\0"))

@@ -25,26 +25,28 @@ const ROWS: usize = 4;
 /// Bytes of a load.
 const LOAD: usize = 16;
 
-/// [`passes::horizontal`](super::passes::horizontal) for sources of three or four channels.
-pub(super) fn horizontal(simd: V3, source: Plane<'_>, rows: Range<usize>, weights: &Weights, out: &mut [u8]) {
-    let groups = Groups::new(weights);
-    match source.channels {
-        3 => simd.vectorize(Pass::<3> {
+/// [`passes::Horizontal`](super::passes::Horizontal) for sources of three or four channels.
+pub(super) struct Horizontal<'a> {
+    simd: V3,
+    weights: &'a Weights,
+    groups: Groups,
+}
+
+impl<'a> Horizontal<'a> {
+    /// `None` on processors without AVX2.
+    pub(super) fn new(weights: &'a Weights) -> Option<Self> {
+        V3::try_new().map(|simd| Self {
             simd,
-            source,
-            rows,
             weights,
-            groups: &groups,
-            out,
-        }),
-        _ => simd.vectorize(Pass::<4> {
-            simd,
-            source,
-            rows,
-            weights,
-            groups: &groups,
-            out,
-        }),
+            groups: Groups::new(weights),
+        })
+    }
+
+    pub(super) fn run(&self, source: Plane<'_>, rows: Range<usize>, out: &mut [u8]) {
+        match source.channels {
+            3 => self.simd.vectorize(Pass::<3>::new(self, source, rows, out)),
+            _ => self.simd.vectorize(Pass::<4>::new(self, source, rows, out)),
+        }
     }
 }
 
@@ -121,7 +123,18 @@ impl<const CHANNELS: usize> NullaryFnOnce for Pass<'_, CHANNELS> {
     }
 }
 
-impl<const CHANNELS: usize> Pass<'_, CHANNELS> {
+impl<'a, const CHANNELS: usize> Pass<'a, CHANNELS> {
+    fn new(prepared: &'a Horizontal<'a>, source: Plane<'a>, rows: Range<usize>, out: &'a mut [u8]) -> Self {
+        Self {
+            simd: prepared.simd,
+            source,
+            rows,
+            weights: prepared.weights,
+            groups: &prepared.groups,
+            out,
+        }
+    }
+
     #[inline(always)]
     fn block(&self, rows: [usize; ROWS], mut lines: [&mut [[u8; CHANNELS]]; ROWS]) {
         let starts = rows.map(|y| y * self.source.stride());
