@@ -46,6 +46,8 @@ mod pipeline;
 mod premultiply;
 mod processor;
 mod resize;
+mod samples;
+mod scratch;
 mod tensor;
 mod values;
 

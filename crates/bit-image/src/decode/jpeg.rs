@@ -3,7 +3,7 @@
 //! Files that [`Baseline`] takes are decoded by it, the others by libjpeg-turbo or, without the feature, in another
 //! arithmetic by the `image` crate.
 
-use super::{Limits, exif};
+use super::{Limits, Turns};
 use crate::jpeg::{self, Baseline};
 use crate::picture::{Mode, Samples};
 use crate::{ImageError, Picture};
@@ -29,7 +29,7 @@ impl JpegDecoder {
             Some(jpeg) => self.decode_baseline(&jpeg, bytes, limits, pixels)?,
             None => self.decode_with_library(bytes, limits, pixels)?,
         };
-        picture.orientation = exif::jpeg_orientation(bytes);
+        picture.turns = Turns::of_jpeg(bytes);
         Ok(picture)
     }
 
