@@ -38,6 +38,7 @@ mod decode;
 mod error;
 mod geometry;
 mod input;
+mod jpeg;
 mod options;
 mod orient;
 mod picture;
@@ -45,6 +46,8 @@ mod pipeline;
 mod premultiply;
 mod processor;
 mod resize;
+mod samples;
+mod scratch;
 mod tensor;
 mod values;
 

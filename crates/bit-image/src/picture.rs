@@ -1,7 +1,8 @@
 //! A decoded picture with its Pillow mode, before any conversion.
 
 use image::DynamicImage;
-use image::metadata::Orientation;
+
+use crate::decode::Turns;
 
 /// The modes of Pillow that a file can have here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,7 +88,7 @@ pub struct Picture {
     pub(crate) transparency: Option<Transparency>,
     /// What torchvision shows where a GIF is transparent.
     pub(crate) background: Option<[u8; 3]>,
-    pub(crate) orientation: Orientation,
+    pub(crate) turns: Turns,
 }
 
 impl Picture {
@@ -100,7 +101,7 @@ impl Picture {
             palette: Vec::new(),
             transparency: None,
             background: None,
-            orientation: Orientation::NoTransforms,
+            turns: Turns::default(),
         }
     }
 

@@ -4,27 +4,27 @@ use bit_config::{PerChannel, Resample};
 use image::metadata::Orientation;
 
 use crate::ImageError;
-use crate::array::{Array, Values, check_range};
+use crate::array::{Array, Values};
 use crate::convert::{self, Alpha};
-use crate::decode::{self, JpegDecoder, Limits};
+use crate::decode::{self, Limits, Turns};
 use crate::geometry::{self, Crop};
 use crate::input::ImageInput;
+use crate::jpeg::Baseline;
 use crate::options::Settings;
 use crate::orient::upright;
 use crate::picture::Picture;
 use crate::premultiply;
 use crate::processor::ProcessorKind;
-use crate::resize::{Buffers, Filter, FloatPlane, Kernel, PassOrder, Plane, Resize, resize_f32};
+use crate::resize::{Filter, Kernel, PassOrder, Plane, Resize, Stream};
+use crate::samples::{resize_floats, to_bytes};
+use crate::scratch::{Scratch, Spare};
 use crate::tensor::Prepared;
 
-/// Buffers that one thread keeps from image to image.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    jpeg: JpegDecoder,
-    file: Vec<u8>,
-    pixels: Vec<u8>,
-    buffers: Buffers,
-    resized: Vec<u8>,
+/// What is computed of a picture of a certain size.
+struct Plan {
+    resize: Resize,
+    rows: Crop,
+    columns: Crop,
 }
 
 /// Everything that is the same for all images of a call.
@@ -34,6 +34,7 @@ pub(crate) struct Pipeline<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) limits: Limits,
     pub(crate) pass_order: PassOrder,
+    pub(crate) spare: &'a Spare,
 }
 
 impl Pipeline<'_> {
@@ -43,8 +44,55 @@ impl Pipeline<'_> {
         input: &ImageInput<'_>,
         scratch: &mut Scratch,
     ) -> Result<Prepared, ImageError> {
-        let array = self.array(input, scratch)?;
-        let size = (array.height, array.width);
+        let convert_rgb = self.settings.convert_rgb;
+        let opened = |picture: Picture| {
+            if convert_rgb {
+                convert::to_rgb(picture, Alpha::OnWhite)
+            } else {
+                convert::to_array(picture)
+            }
+        };
+        let array = match input {
+            ImageInput::Path(path) => {
+                decode::read_file(path, &self.limits, &mut scratch.file)?;
+                let bytes = std::mem::take(&mut scratch.file);
+                let prepared = self.prepare_file(&bytes, scratch);
+                scratch.file = bytes;
+                return prepared;
+            }
+            ImageInput::Bytes(bytes) => return self.prepare_file(bytes, scratch),
+            ImageInput::Dynamic(image) => opened(Picture::from(image.as_ref())),
+            ImageInput::Picture(picture) => opened(picture.as_ref().clone()),
+            ImageInput::Raw(raw) => {
+                let format = self.settings.input_data_format;
+                self.broadcast(Array::from_raw(raw, format, convert_rgb, self.kind)?)
+            }
+        };
+        self.prepare_array(array, scratch)
+    }
+
+    fn prepare_file(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Prepared, ImageError> {
+        match self.stream(bytes, scratch)? {
+            Some(prepared) => Ok(prepared),
+            None => self.prepare_array(self.file(bytes, scratch)?, scratch),
+        }
+    }
+
+    fn prepare_array(&self, array: Array, scratch: &mut Scratch) -> Result<Prepared, ImageError> {
+        let plan = self.plan((array.height, array.width))?;
+        let channels = array.channels;
+        let (values, unit) = self.resize(array, &plan.resize, scratch)?;
+        Ok(Prepared {
+            values,
+            unit,
+            channels,
+            rows: plan.rows,
+            columns: plan.columns,
+        })
+    }
+
+    /// What a picture of this (height, width) becomes.
+    fn plan(&self, size: (usize, usize)) -> Result<Plan, ImageError> {
         let target = match &self.settings.resize {
             Some((size_dict, _)) => geometry::resized(size_dict, size)?,
             None => size,
@@ -58,45 +106,46 @@ impl Pipeline<'_> {
         geometry::check_result(rows.side, columns.side, &self.limits)?;
         // A resize makes an intermediate image with the rows of one size and the columns of the other.
         geometry::check_result(size.0.min(target.0), columns.window.len(), &self.limits)?;
-
         let resize = Resize::new(size, target, (rows.window.clone(), columns.window.clone()));
-        let channels = array.channels;
-        let (values, unit) = self.resize(array, &resize, scratch)?;
-        Ok(Prepared {
-            values,
-            unit,
-            channels,
+        Ok(Plan {
+            resize,
             rows,
             columns,
         })
     }
 
-    /// The pixels that transformers' `process_image` returns.
-    fn array(&self, input: &ImageInput<'_>, scratch: &mut Scratch) -> Result<Array, ImageError> {
-        let convert_rgb = self.settings.convert_rgb;
-        let opened = |picture: Picture| {
-            if convert_rgb {
-                convert::to_rgb(picture, Alpha::OnWhite)
-            } else {
-                convert::to_array(picture)
-            }
+    /// Decodes and resizes a JPEG at the same time; `None` for all files and settings that need a whole picture.
+    fn stream(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Option<Prepared>, ImageError> {
+        let (Some(jpeg), Some((_, resample))) = (Baseline::open(bytes), &self.settings.resize) else {
+            return Ok(None);
         };
-        match input {
-            ImageInput::Path(path) => {
-                decode::read_file(path, &self.limits, &mut scratch.file)?;
-                let bytes = std::mem::take(&mut scratch.file);
-                let array = self.file(&bytes, scratch);
-                scratch.file = bytes;
-                array
-            }
-            ImageInput::Bytes(bytes) => self.file(bytes, scratch),
-            ImageInput::Dynamic(image) => Ok(opened(Picture::from(image.as_ref()))),
-            ImageInput::Picture(picture) => Ok(opened(picture.as_ref().clone())),
-            ImageInput::Raw(raw) => {
-                let format = self.settings.input_data_format;
-                Array::from_raw(raw, format, convert_rgb, self.kind).map(|array| self.broadcast(array))
-            }
+        if Turns::of_jpeg(bytes).of_kind(self.kind) != Orientation::NoTransforms {
+            return Ok(None);
         }
+        let (height, width) = jpeg.size();
+        self.limits.check(width as u64, height as u64)?;
+        let Plan {
+            resize,
+            rows,
+            columns,
+        } = self.plan((height, width))?;
+        if resize.is_copy() {
+            return Ok(None);
+        }
+        let Some(stream) = Stream::new(&resize, self.kernel(*resample)?, &mut scratch.buffers) else {
+            return Ok(None);
+        };
+        let window = jpeg.window(stream.rows(), stream.columns());
+        let (memory, mut out) = (&mut scratch.jpeg.baseline, self.spare.take());
+        let decode = |sink: &mut dyn FnMut(usize, Plane<'_>)| jpeg.decode(&window, memory, sink);
+        let streamed = stream.run(window.first_column, &mut scratch.buffers, &mut out, decode);
+        Ok(streamed.map(|()| Prepared {
+            values: Values::U8(out),
+            unit: false,
+            channels: 3,
+            rows,
+            columns,
+        }))
     }
 
     /// torch broadcasts one float channel over several means (not over several standard deviations).
@@ -132,7 +181,7 @@ impl Pipeline<'_> {
         let orientation = match self.kind {
             // torchvision's decoder reads no EXIF from WebP files.
             ProcessorKind::Torchvision if bytes.starts_with(b"RIFF") => Orientation::NoTransforms,
-            _ => picture.orientation,
+            kind => picture.turns.of_kind(kind),
         };
         let rgb = match self.kind {
             ProcessorKind::Torchvision => convert::to_torchvision(picture),
@@ -184,7 +233,7 @@ impl Pipeline<'_> {
         if premultiply {
             premultiply::multiply(&mut bytes, channels);
         }
-        let mut out = std::mem::take(&mut scratch.resized);
+        let mut out = self.spare.take();
         resize.run(plane(&bytes), filter, &mut scratch.buffers, &mut out);
         if premultiply {
             premultiply::divide(&mut out, channels);
@@ -216,66 +265,4 @@ impl Pipeline<'_> {
             (ProcessorKind::Torchvision, Some(filter)) => Ok(Kernel::Torch(filter)),
         }
     }
-}
-
-impl Scratch {
-    /// Takes back the buffer of an image that has been written.
-    pub(crate) fn recycle(&mut self, image: Prepared) {
-        if let Values::U8(bytes) = image.values {
-            self.resized = bytes;
-        }
-    }
-}
-
-/// torch's resize of anything but bytes, and the crop of floats.
-fn resize_floats(array: &Array, resize: &Resize, kernel: Kernel) -> Values {
-    let floats = array.values.to_f32();
-    let plane = FloatPlane {
-        data: &floats,
-        width: array.width,
-        channels: array.channels,
-    };
-    let filter = match kernel {
-        Kernel::Torch(filter) => Some(filter),
-        _ => None,
-    };
-    let resized = resize_f32(resize, plane, filter);
-    if resize.is_copy() {
-        return Values::F32(resized);
-    }
-    // The result goes back to the type it came from: words are cut off (and wrap), booleans are "not zero".
-    Values::F32(match array.values {
-        Values::U16(_) => resized
-            .into_iter()
-            .map(|value| f32::from(value as i32 as u16))
-            .collect(),
-        Values::Bool(_) => resized
-            .into_iter()
-            .map(|value| f32::from(u8::from(value != 0.0)))
-            .collect(),
-        _ => resized,
-    })
-}
-
-/// transformers' `to_pil_image`: values for an 8-bit picture, and whether they were fractions of 255.
-fn to_bytes(values: Values) -> Result<(Vec<u8>, bool), ImageError> {
-    let floats = match values {
-        Values::U8(bytes) | Values::Bool(bytes) => return Ok((bytes, false)),
-        other => other.to_f32(),
-    };
-    const TARGET: &str = "a PIL image";
-    let whole = |&value: &f32| {
-        let (value, whole) = (f64::from(value), f64::from(value.trunc()));
-        (value - whole).abs() <= 1e-8 + 1e-5 * whole.abs()
-    };
-    let unit = !floats.iter().all(whole);
-    check_range(&floats, if unit { 1 } else { 255 }, TARGET)?;
-    let byte = |value: f32| {
-        if unit {
-            (f64::from(value) * 255.0) as f32 as u8
-        } else {
-            value as u8
-        }
-    };
-    Ok((floats.into_iter().map(byte).collect(), unit))
 }

@@ -8,8 +8,9 @@ use rayon::prelude::*;
 use crate::decode::Limits;
 use crate::input::ImageInput;
 use crate::options::{PreprocessOptions, Settings};
-use crate::pipeline::{Pipeline, Scratch};
+use crate::pipeline::Pipeline;
 use crate::resize::PassOrder;
+use crate::scratch::{Scratch, Spare};
 use crate::tensor::{Prepared, batch_shape};
 use crate::{ImageError, geometry};
 
@@ -54,6 +55,8 @@ pub struct Processor {
     limits: Limits,
     pass_order: PassOrder,
     scratch: Mutex<Vec<Scratch>>,
+    /// Memory of images that have been written: a batch has more of them than threads.
+    spare: Spare,
 }
 
 impl Clone for Processor {
@@ -61,6 +64,7 @@ impl Clone for Processor {
         Self {
             config: self.config.clone(),
             scratch: Mutex::default(),
+            spare: Spare::default(),
             ..*self
         }
     }
@@ -81,6 +85,7 @@ impl Processor {
             limits,
             pass_order,
             scratch: Mutex::default(),
+            spare: Spare::default(),
         })
     }
 
@@ -131,7 +136,7 @@ impl Processor {
         let slots = data.par_chunks_mut(length).zip(prepared).enumerate();
         slots.try_for_each(|(index, (slot, image))| {
             let written = image.write(&settings, self.kind, [channels, height, width], slot);
-            self.give_back(image);
+            self.spare.give_back(image);
             written.map_err(|error| error.in_image(images[index].name(index)))
         })?;
         let shape = [images.len(), channels, height, width];
@@ -182,16 +187,17 @@ impl Processor {
         out.clear();
         out.resize(shape.iter().product(), 0.0);
         let written = prepared.write(&settings, self.kind, shape, out).map_err(named);
-        self.give_back(prepared);
+        self.spare.give_back(prepared);
         written.map(|()| shape)
     }
 
-    fn pipeline<'a>(&self, settings: &'a Settings) -> Pipeline<'a> {
+    fn pipeline<'a>(&'a self, settings: &'a Settings) -> Pipeline<'a> {
         Pipeline {
             kind: self.kind,
             settings,
             limits: self.limits,
             pass_order: self.pass_order,
+            spare: &self.spare,
         }
     }
 
@@ -208,7 +214,12 @@ impl Processor {
             prepared.map_err(|error| error.in_image(image.name(index)))
         };
         // Collected before the errors are looked at, so that the first image with a fault is always the one named.
-        let prepared: Vec<_> = images.par_iter().enumerate().map(prepare).collect();
+        let prepared: Vec<_> = images
+            .par_iter()
+            .enumerate()
+            .with_max_len(1)
+            .map(prepare)
+            .collect();
         prepared.into_iter().collect()
     }
 
@@ -221,17 +232,6 @@ impl Processor {
             .unwrap_or_else(PoisonError::into_inner)
             .push(scratch);
         result
-    }
-
-    fn give_back(&self, image: Prepared) {
-        if let Some(scratch) = self
-            .scratch
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .last_mut()
-        {
-            scratch.recycle(image);
-        }
     }
 }
 

@@ -1,11 +1,18 @@
 //! JPEG: libjpeg-turbo's arithmetic, which is Pillow's and torchvision's.
+//!
+//! Files that [`Baseline`] takes are decoded by it, the others by libjpeg-turbo or, without the feature, in another
+//! arithmetic by the `image` crate.
 
-use super::{Limits, exif};
+use super::{Limits, Turns};
+use crate::jpeg::{self, Baseline};
+use crate::picture::{Mode, Samples};
 use crate::{ImageError, Picture};
 
 /// A decoder that is kept from image to image.
 #[derive(Debug, Default)]
 pub(crate) struct JpegDecoder {
+    /// Memory of [`Baseline`].
+    pub(crate) baseline: jpeg::Buffers,
     #[cfg(feature = "jpeg-turbo")]
     turbo: Option<turbojpeg::Decompressor>,
 }
@@ -18,9 +25,27 @@ impl JpegDecoder {
         limits: &Limits,
         pixels: Vec<u8>,
     ) -> Result<Picture, ImageError> {
-        let mut picture = self.decode_pixels(bytes, limits, pixels)?;
-        picture.orientation = exif::jpeg_orientation(bytes);
+        let mut picture = match Baseline::open(bytes) {
+            Some(jpeg) => self.decode_baseline(&jpeg, bytes, limits, pixels)?,
+            None => self.decode_with_library(bytes, limits, pixels)?,
+        };
+        picture.turns = Turns::of_jpeg(bytes);
         Ok(picture)
+    }
+
+    fn decode_baseline(
+        &mut self,
+        jpeg: &Baseline<'_>,
+        bytes: &[u8],
+        limits: &Limits,
+        mut pixels: Vec<u8>,
+    ) -> Result<Picture, ImageError> {
+        let (height, width) = jpeg.size();
+        limits.check(width as u64, height as u64)?;
+        match jpeg.whole(&mut self.baseline, &mut pixels) {
+            Some(()) => Ok(Picture::new(width, height, Mode::Rgb, Samples::Bytes(pixels))),
+            None => self.decode_with_library(bytes, limits, pixels),
+        }
     }
 }
 
@@ -29,7 +54,6 @@ mod turbo {
     use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
 
     use super::*;
-    use crate::picture::{Mode, Samples};
 
     /// More scans than any encoder writes; each costs a pass over the whole picture.
     const MAX_SCANS: u32 = 500;
@@ -46,7 +70,7 @@ mod turbo {
     ];
 
     impl JpegDecoder {
-        pub(super) fn decode_pixels(
+        pub(crate) fn decode_with_library(
             &mut self,
             bytes: &[u8],
             limits: &Limits,
@@ -116,7 +140,7 @@ mod rust {
     use super::*;
 
     impl JpegDecoder {
-        pub(super) fn decode_pixels(
+        pub(crate) fn decode_with_library(
             &mut self,
             bytes: &[u8],
             limits: &Limits,

@@ -22,6 +22,7 @@ use std::path::Path;
 
 use crate::{ImageError, Picture};
 
+pub(crate) use exif::Turns;
 pub(crate) use jpeg::JpegDecoder;
 
 /// What a file may claim before it is refused.

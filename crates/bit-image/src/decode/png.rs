@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Decoder, Transformations};
 
-use super::{Limits, exif};
+use super::{Limits, Turns};
 use crate::picture::{Mode, Samples, Transparency};
 use crate::{ImageError, Picture};
 
@@ -30,10 +30,12 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, mut pixels: Vec<u8>) -> Resu
     let mut picture = Picture::new(width, height, mode, samples);
     picture.palette = palette(info);
     picture.transparency = transparency(info, mode);
-    picture.orientation = info
-        .exif_metadata
-        .as_deref()
-        .map_or(picture.orientation, exif::orientation);
+    let xmp = info
+        .utf8_text
+        .iter()
+        .find(|text| text.keyword == "XML:com.adobe.xmp");
+    let xmp = xmp.and_then(|text| text.get_text().ok());
+    picture.turns = Turns::new(info.exif_metadata.as_deref(), xmp.as_deref().map(str::as_bytes));
     Ok(picture)
 }
 

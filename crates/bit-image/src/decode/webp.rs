@@ -5,7 +5,7 @@ use std::io::Cursor;
 use image::codecs::webp::WebPDecoder;
 use image::{DynamicImage, ImageDecoder};
 
-use super::Limits;
+use super::{Limits, Turns};
 use crate::{ImageError, Picture};
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageError> {
@@ -13,10 +13,11 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageErro
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(error)?;
     let (width, height) = decoder.dimensions();
     limits.check(width.into(), height.into())?;
-    let orientation = decoder.orientation().map_err(error)?;
+    let exif = decoder.exif_metadata().map_err(error)?;
+    let xmp = decoder.xmp_metadata().map_err(error)?;
     let image = DynamicImage::from_decoder(decoder).map_err(error)?;
     Ok(Picture {
-        orientation,
+        turns: Turns::new(exif.as_deref(), xmp.as_deref()),
         ..Picture::from(&image)
     })
 }

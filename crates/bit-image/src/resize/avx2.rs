@@ -2,7 +2,7 @@
 //!
 //! Four source pixels are multiplied at a time: their bytes are spread so that each 32-bit lane holds two
 //! neighbouring values of one channel, and `madd` multiplies and adds the two. Weights of more than 16 bits are
-//! split into a high and a low half with accumulators of their own. Two rows go together to share the weights.
+//! split into a high and a low half with accumulators of their own. Four rows go together to share the weights.
 
 use std::arch::x86_64::{__m128i, __m256i};
 use std::ops::Range;
@@ -19,29 +19,34 @@ const LOW_BITS: i32 = 11;
 /// Source pixels that are multiplied at a time.
 const GROUP: usize = 4;
 
+/// Rows that share their weights.
+const ROWS: usize = 4;
+
 /// Bytes of a load.
 const LOAD: usize = 16;
 
-/// [`passes::horizontal`](super::passes::horizontal) for sources of three or four channels.
-pub(super) fn horizontal(simd: V3, source: Plane<'_>, rows: Range<usize>, weights: &Weights, out: &mut [u8]) {
-    let groups = Groups::new(weights);
-    match source.channels {
-        3 => simd.vectorize(Pass::<3> {
+/// [`passes::Horizontal`](super::passes::Horizontal) for sources of three or four channels.
+pub(super) struct Horizontal<'a> {
+    simd: V3,
+    weights: &'a Weights,
+    groups: Groups,
+}
+
+impl<'a> Horizontal<'a> {
+    /// `None` on processors without AVX2.
+    pub(super) fn new(weights: &'a Weights) -> Option<Self> {
+        V3::try_new().map(|simd| Self {
             simd,
-            source,
-            rows,
             weights,
-            groups: &groups,
-            out,
-        }),
-        _ => simd.vectorize(Pass::<4> {
-            simd,
-            source,
-            rows,
-            weights,
-            groups: &groups,
-            out,
-        }),
+            groups: Groups::new(weights),
+        })
+    }
+
+    pub(super) fn run(&self, source: Plane<'_>, rows: Range<usize>, out: &mut [u8]) {
+        match source.channels {
+            3 => self.simd.vectorize(Pass::<3>::new(self, source, rows, out)),
+            _ => self.simd.vectorize(Pass::<4>::new(self, source, rows, out)),
+        }
     }
 }
 
@@ -107,111 +112,121 @@ impl<const CHANNELS: usize> NullaryFnOnce for Pass<'_, CHANNELS> {
     fn call(mut self) {
         let stride = self.weights.taps.len() * CHANNELS;
         let out = std::mem::take(&mut self.out);
-        for (pair, lines) in out.chunks_mut((2 * stride).max(1)).enumerate() {
-            let y = self.rows.start + 2 * pair;
-            let (first, second) = lines.split_at_mut(stride);
-            let next = if second.is_empty() { y } else { y + 1 };
-            self.two_rows([y, next], first, second);
+        for (block, lines) in out.chunks_mut((ROWS * stride).max(1)).enumerate() {
+            let first = self.rows.start + ROWS * block;
+            // The last block may have fewer rows: it computes its last one several times.
+            let rows = std::array::from_fn(|row| (first + row).min(self.rows.end - 1));
+            let mut lines = lines.chunks_exact_mut(stride);
+            let mut line = || lines.next().unwrap_or_default().as_chunks_mut::<CHANNELS>().0;
+            self.block(rows, std::array::from_fn(|_| line()));
         }
     }
 }
 
-impl<const CHANNELS: usize> Pass<'_, CHANNELS> {
+impl<'a, const CHANNELS: usize> Pass<'a, CHANNELS> {
+    fn new(prepared: &'a Horizontal<'a>, source: Plane<'a>, rows: Range<usize>, out: &'a mut [u8]) -> Self {
+        Self {
+            simd: prepared.simd,
+            source,
+            rows,
+            weights: prepared.weights,
+            groups: &prepared.groups,
+            out,
+        }
+    }
+
     #[inline(always)]
-    fn two_rows(&self, rows: [usize; 2], first: &mut [u8], second: &mut [u8]) {
+    fn block(&self, rows: [usize; ROWS], mut lines: [&mut [[u8; CHANNELS]]; ROWS]) {
         let starts = rows.map(|y| y * self.source.stride());
-        let mut second = second.as_chunks_mut::<CHANNELS>().0.iter_mut();
-        for (x, (taps, first)) in self
-            .weights
-            .taps
-            .iter()
-            .zip(first.as_chunks_mut::<CHANNELS>().0)
-            .enumerate()
-        {
+        for (x, taps) in self.weights.taps.iter().enumerate() {
             let sums = self.sums(x, starts.map(|start| start + taps.start * CHANNELS), taps.len());
-            let [one, two] = self.pixels(sums);
-            *first = std::array::from_fn(|c| one[c]);
-            if let Some(second) = second.next() {
-                *second = std::array::from_fn(|c| two[c]);
+            for (line, pixel) in lines.iter_mut().zip(self.pixels(sums)) {
+                if let Some(out) = line.get_mut(x) {
+                    *out = std::array::from_fn(|c| pixel[c]);
+                }
             }
         }
     }
 
-    /// The weighted sums of output `x` in two rows, whose first taps lie at the bytes `at`: lanes are
-    /// `[r0, g0, r1, g1 | b0, a0, b1, a1]`.
+    /// The weighted sums of output `x` in the rows whose first taps lie at the bytes `at`, two rows a vector: lanes
+    /// are `[r0, g0, r1, g1 | b0, a0, b1, a1]`.
     #[inline(always)]
-    fn sums(&self, x: usize, at: [usize; 2], taps: usize) -> __m256i {
-        let avx2 = self.simd.avx2;
+    fn sums(&self, x: usize, at: [usize; ROWS], taps: usize) -> [__m256i; ROWS / 2] {
         let count = taps.div_ceil(GROUP);
         let lows = self.groups.of(&self.groups.low, x, count);
         let highs = self.groups.of(&self.groups.high, x, count);
         // A load takes 16 bytes, also where the last group needs fewer.
         let needed = count.saturating_sub(1) * GROUP * CHANNELS + LOAD;
         let data = self.source.data;
-        let [low, high] = match at.map(|at| data.get(at..at + needed)) {
-            [Some(first), Some(second)] => self.multiply([first, second], lows, highs),
+        match at.map(|at| data.get(at..at + needed)) {
+            [Some(a), Some(b), Some(c), Some(d)] => self.multiply([a, b, c, d], lows, highs),
             _ => {
-                let [first, second] = at.map(|at| padded(data, at, needed));
-                self.multiply([&first, &second], lows, highs)
+                let rows = at.map(|at| padded(data, at, needed));
+                self.multiply(rows.each_ref().map(Vec::as_slice), lows, highs)
             }
-        };
-        avx2._mm256_add_epi32(low, avx2._mm256_slli_epi32::<LOW_BITS>(high))
+        }
     }
 
-    /// The sums for the low and for the high halves of the weights, two rows each.
     #[inline(always)]
-    fn multiply(&self, rows: [&[u8]; 2], lows: &[[i16; GROUP]], highs: &[[i16; GROUP]]) -> [__m256i; 2] {
+    fn multiply(
+        &self,
+        rows: [&[u8]; ROWS],
+        lows: &[[i16; GROUP]],
+        highs: &[[i16; GROUP]],
+    ) -> [__m256i; ROWS / 2] {
         let (avx, avx2) = (self.simd.avx, self.simd.avx2);
         let spread: __m256i = pulp::cast(SPREAD[CHANNELS - 3]);
         let splat = |weights: &[i16; GROUP]| avx._mm256_set1_epi64x(pulp::cast(*weights));
-        let pixels = |bytes: &[u8; LOAD]| {
+        let pixels = |row: &[u8], group: usize| {
+            let (bytes, _) = row[group * GROUP * CHANNELS..]
+                .split_first_chunk::<LOAD>()
+                .expect("rows are as long as their groups");
             let bytes = avx2._mm256_broadcastsi128_si256(pulp::cast::<_, __m128i>(*bytes));
             avx2._mm256_shuffle_epi8(bytes, spread)
         };
         let add = |sum, pixels, weights| avx2._mm256_add_epi32(sum, avx2._mm256_madd_epi16(pixels, weights));
-        let zero = avx._mm256_setzero_si256();
-        let [first, second] = rows.map(|row| row.array_windows::<LOAD>().step_by(GROUP * CHANNELS));
-        let loads = first.zip(second);
-        let mut low = [zero; 2];
+        let neighbours =
+            |[a, b, c, d]: [__m256i; ROWS]| [avx2._mm256_hadd_epi32(a, b), avx2._mm256_hadd_epi32(c, d)];
+        let mut low = [avx._mm256_setzero_si256(); ROWS];
         if highs.is_empty() {
-            for ((first, second), weights) in loads.zip(lows) {
+            for (group, weights) in lows.iter().enumerate() {
                 let weights = splat(weights);
-                low = [
-                    add(low[0], pixels(first), weights),
-                    add(low[1], pixels(second), weights),
-                ];
+                for (low, row) in low.iter_mut().zip(rows) {
+                    *low = add(*low, pixels(row, group), weights);
+                }
             }
-            return [avx2._mm256_hadd_epi32(low[0], low[1]), zero];
+            return neighbours(low);
         }
-        let mut high = [zero; 2];
-        for ((first, second), (low_weights, high_weights)) in loads.zip(lows.iter().zip(highs)) {
-            let (first, second) = (pixels(first), pixels(second));
-            let weights = splat(low_weights);
-            low = [add(low[0], first, weights), add(low[1], second, weights)];
-            let weights = splat(high_weights);
-            high = [add(high[0], first, weights), add(high[1], second, weights)];
+        let mut high = low;
+        for (group, (low_weights, high_weights)) in lows.iter().zip(highs).enumerate() {
+            let (low_weights, high_weights) = (splat(low_weights), splat(high_weights));
+            for ((low, high), row) in low.iter_mut().zip(&mut high).zip(rows) {
+                let pixels = pixels(row, group);
+                *low = add(*low, pixels, low_weights);
+                *high = add(*high, pixels, high_weights);
+            }
         }
-        [
-            avx2._mm256_hadd_epi32(low[0], low[1]),
-            avx2._mm256_hadd_epi32(high[0], high[1]),
-        ]
+        let (low, high) = (neighbours(low), neighbours(high));
+        let both = |i: usize| avx2._mm256_add_epi32(low[i], avx2._mm256_slli_epi32::<LOW_BITS>(high[i]));
+        [both(0), both(1)]
     }
 
-    /// Rounds, shifts and clamps the sums to the pixels of the two rows.
+    /// Rounds, shifts and clamps the sums to the pixels of the rows.
     #[inline(always)]
-    fn pixels(&self, sums: __m256i) -> [[u8; 4]; 2] {
+    fn pixels(&self, sums: [__m256i; ROWS / 2]) -> [[u8; 4]; ROWS] {
         let (sse2, avx, avx2) = (self.simd.sse2, self.simd.avx, self.simd.avx2);
         let precision = self.weights.precision;
-        let sums = avx2._mm256_add_epi32(sums, avx._mm256_set1_epi32(half(precision)));
-        let shifted = avx2._mm256_sra_epi32(sums, sse2._mm_cvtsi32_si128(precision as i32));
-        let words = avx2._mm256_packs_epi32(shifted, shifted);
+        let half = avx._mm256_set1_epi32(half(precision));
+        let precision = sse2._mm_cvtsi32_si128(precision as i32);
+        let [first, second] =
+            sums.map(|sums| avx2._mm256_sra_epi32(avx2._mm256_add_epi32(sums, half), precision));
+        let words = avx2._mm256_packs_epi32(first, second);
         let bytes = avx2._mm256_packus_epi16(words, words);
         let (red_green, blue_alpha) = (
             avx._mm256_castsi256_si128(bytes),
             avx2._mm256_extracti128_si256::<1>(bytes),
         );
-        let [both, _]: [u64; 2] = pulp::cast(sse2._mm_unpacklo_epi16(red_green, blue_alpha));
-        pulp::cast(both.to_le_bytes())
+        pulp::cast(sse2._mm_unpacklo_epi16(red_green, blue_alpha))
     }
 }
 

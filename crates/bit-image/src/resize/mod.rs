@@ -6,6 +6,7 @@
 //! | `weights.rs` | taps and fixed-point weights of an axis |
 //! | `passes.rs` | the two passes over 8-bit pixels |
 //! | `avx2.rs` | the horizontal pass with AVX2 |
+//! | `stream.rs` | a resize of rows that are decoded one after the other |
 //! | `nearest.rs` | nearest-neighbour index rules |
 //! | `float.rs` | torch's `f32` resize |
 
@@ -15,6 +16,7 @@ mod filter;
 mod float;
 mod nearest;
 mod passes;
+mod stream;
 mod weights;
 
 use std::collections::VecDeque;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 pub(crate) use filter::Filter;
 pub(crate) use float::{FloatPlane, resize_f32};
 pub(crate) use passes::Plane;
+pub(crate) use stream::Stream;
 use weights::{Axis, FixedPoint, Weights};
 
 /// A kernel with its rules for index and rounding.

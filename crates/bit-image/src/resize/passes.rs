@@ -33,14 +33,36 @@ pub(crate) type Rows = Vec<u8>;
 /// Resizes each of the source's `rows` to the window of `weights`, with the fastest instructions there are.
 pub(crate) fn horizontal(source: Plane<'_>, rows: Range<usize>, weights: &Weights, out: &mut Rows) {
     out.resize(rows.len() * weights.taps.len() * source.channels, 0);
-    #[cfg(target_arch = "x86_64")]
-    if let (3 | 4, Some(simd)) = (source.channels, pulp::x86::V3::try_new()) {
-        return super::avx2::horizontal(simd, source, rows, weights, out);
-    }
-    plain_horizontal(source, rows, weights, out);
+    Horizontal::new(weights).run(source, rows, out);
 }
 
-/// [`horizontal`] in plain Rust.
+/// The horizontal pass with its weights in the order in which they are used, for any number of rows.
+pub(crate) struct Horizontal<'a> {
+    weights: &'a Weights,
+    #[cfg(target_arch = "x86_64")]
+    avx2: Option<super::avx2::Horizontal<'a>>,
+}
+
+impl<'a> Horizontal<'a> {
+    pub(crate) fn new(weights: &'a Weights) -> Self {
+        Self {
+            weights,
+            #[cfg(target_arch = "x86_64")]
+            avx2: super::avx2::Horizontal::new(weights),
+        }
+    }
+
+    /// Resizes `rows`, each to the width of the window.
+    pub(crate) fn run(&self, source: Plane<'_>, rows: Range<usize>, out: &mut [u8]) {
+        #[cfg(target_arch = "x86_64")]
+        if let (3 | 4, Some(avx2)) = (source.channels, &self.avx2) {
+            return avx2.run(source, rows, out);
+        }
+        plain_horizontal(source, rows, self.weights, out);
+    }
+}
+
+/// [`Horizontal::run`] in plain Rust.
 pub(crate) fn plain_horizontal(source: Plane<'_>, rows: Range<usize>, weights: &Weights, out: &mut [u8]) {
     let stride = weights.taps.len() * source.channels;
     for (y, line) in rows.zip(out.chunks_exact_mut(stride.max(1))) {
