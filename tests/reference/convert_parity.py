@@ -170,6 +170,7 @@ def tiny(table, convert, folder):
                     table.row(f"{flavour} -> onnx {dtype} -> ONNX Runtime {size}", bar, reference, lambda: with_onnx(path, x2))
     model = seeded(**TINY)
     convert(folder / "preactivation", folder / "external.onnx", "onnx", None, "--max-shard-bytes", "100000")
+    assert (folder / "external.onnx.data").stat().st_size > 100000, "the tensors are not in another file"
     expected = model(x).logits.numpy()
     table.row("onnx with its tensors in another file", 1e-5, expected, lambda: with_onnx(folder / "external.onnx", x))
     chain(table, convert, folder)

@@ -30,7 +30,8 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// When there is no BiT network, a parameter occurs twice, or one has a shape that its kind cannot have.
+    /// When there is no BiT network, a parameter occurs twice, or one is not of floating-point numbers or has a shape
+    /// that its kind cannot have.
     pub fn to_transformers(&self) -> Result<BitTensors<'_>> {
         let names: Vec<_> = self.tensors().iter().map(|info| info.name.as_str()).collect();
         let Some((dialect, prefix)) = recognise(&names) else {
@@ -69,6 +70,10 @@ impl<'a> BitTensors<'a> {
         let mut sources = Vec::with_capacity(slots.len());
         for (slot, index) in slots {
             let stored = &checkpoint.tensors()[index];
+            if !stored.dtype.is_float() {
+                let reason = format!("is of type {}, expected floating-point numbers", stored.dtype);
+                return Err(ConvertError::tensor(checkpoint.path(), &stored.name, reason));
+            }
             let layout = Layout::of(slot, dialect);
             let Some(shape) = layout.to_transformers(&stored.shape) else {
                 let reason = format!("has shape {:?}, expected {}", stored.shape, layout.expected());

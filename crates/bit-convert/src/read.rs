@@ -6,6 +6,7 @@
 //! [`npz::MAX_INFLATED_TENSOR`] caps those, and their bytes are inflated only when that tensor is read.
 
 pub(crate) mod burnpack;
+pub(crate) mod flat;
 pub(crate) mod npy;
 pub(crate) mod npz;
 pub(crate) mod pickle;
