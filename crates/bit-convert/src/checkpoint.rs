@@ -150,6 +150,19 @@ impl Checkpoint {
         self.sources[source].read(position)
     }
 
+    /// The elements of an f32 tensor, read to where they stay: as bytes they would have to be copied once more, because
+    /// bytes need not lie where numbers may.
+    pub(crate) fn read_index_f32(&self, index: usize) -> Result<Vec<f32>> {
+        let (source, position) = self.places[index];
+        let mut values = vec![0f32; self.tensors[index].elements()];
+        self.sources[source].read_into(position, bytemuck::cast_slice_mut(&mut values))?;
+        // Files are little-endian. Does nothing where the machine is, too.
+        values
+            .iter_mut()
+            .for_each(|value| *value = f32::from_le_bytes(value.to_ne_bytes()));
+        Ok(values)
+    }
+
     /// All tensors as a writer takes them, under their stored names.
     pub fn entries(&self) -> Vec<Entry<'_>> {
         (0..self.tensors.len()).map(|index| self.entry(index)).collect()

@@ -4,7 +4,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{ConvertError, Result};
 use crate::layout::Layout;
 use crate::names::{Dialect, Part, Slot, without_counters};
-use crate::tensor::{Entry, Tensor, TensorInfo};
+use crate::tensor::{DType, Entry, Tensor, TensorInfo};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A checkpoint's BiT network under transformers' names (`bit.…`, `classifier.1.…`) and in PyTorch's layouts,
@@ -159,6 +159,22 @@ impl<'a> BitTensors<'a> {
             shape: info.shape.clone(),
             bytes,
         })
+    }
+
+    /// As [`read`](Self::read), for the elements of an f32 tensor, or `None` when it is of another type. Faster where the
+    /// file has the tensor as it is here: it is read to where it stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_f32(&self, name: &str) -> Result<Option<Vec<f32>>> {
+        match self.by_name.get(name) {
+            Some(&index) if self.tensors[index].dtype != DType::F32 => Ok(None),
+            Some(&index) if self.sources[index].1.is_transformers() => {
+                self.checkpoint.read_index_f32(self.sources[index].0).map(Some)
+            }
+            _ => Ok(self.read(name)?.to_f32()),
+        }
     }
 
     /// All tensors as a writer takes them.

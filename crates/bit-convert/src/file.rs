@@ -71,22 +71,34 @@ impl DataFile {
 
     /// The bytes of a range that a file's own header claims. Nothing is allocated for a range outside the file.
     pub(crate) fn read(&self, offset: u64, len: usize, place: &str) -> Result<Vec<u8>> {
-        let end = offset.checked_add(len as u64).filter(|&end| end <= self.len);
-        if end.is_none() {
-            let reason = format!(
-                "claims {len} bytes at offset {offset}, but the file has {} bytes",
-                self.len
-            );
-            return Err(ConvertError::malformed(&self.path, place, reason));
-        }
+        self.check_range(offset, len, place)?;
+        let mut bytes = vec![0; len];
+        self.read_into(offset, &mut bytes, place)?;
+        Ok(bytes)
+    }
+
+    /// As [`read`](Self::read), into memory that is there already.
+    pub(crate) fn read_into(&self, offset: u64, out: &mut [u8], place: &str) -> Result<()> {
+        self.check_range(offset, out.len(), place)?;
         match &self.content {
             Content::Disk(file) => {
-                let mut bytes = vec![0; len];
-                read_exact_at(file, &mut bytes, offset).map_err(ConvertError::io(&self.path, "read"))?;
-                Ok(bytes)
+                read_exact_at(file, out, offset).map_err(ConvertError::io(&self.path, "read"))?;
             }
-            Content::Embedded(bytes) => Ok(bytes[offset as usize..][..len].to_vec()),
+            Content::Embedded(bytes) => out.copy_from_slice(&bytes[offset as usize..][..out.len()]),
         }
+        Ok(())
+    }
+
+    fn check_range(&self, offset: u64, len: usize, place: &str) -> Result<()> {
+        let end = offset.checked_add(len as u64).filter(|&end| end <= self.len);
+        if end.is_some() {
+            return Ok(());
+        }
+        let reason = format!(
+            "claims {len} bytes at offset {offset}, but the file has {} bytes",
+            self.len
+        );
+        Err(ConvertError::malformed(&self.path, place, reason))
     }
 
     /// The first bytes, fewer when the file is shorter.

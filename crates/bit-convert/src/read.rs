@@ -31,6 +31,12 @@ pub(crate) trait Source: Debug + Send + Sync {
     /// The row-major little-endian bytes of one of [`tensors`](Self::tensors).
     fn read(&self, index: usize) -> Result<Vec<u8>>;
 
+    /// As [`read`](Self::read), into memory of the tensor's length.
+    fn read_into(&self, index: usize, out: &mut [u8]) -> Result<()> {
+        out.copy_from_slice(&self.read(index)?);
+        Ok(())
+    }
+
     /// Free-form strings kept beside the tensors.
     fn metadata(&self) -> BTreeMap<String, String> {
         BTreeMap::new()

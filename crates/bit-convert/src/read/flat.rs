@@ -86,11 +86,19 @@ impl Source for FlatFile {
 
     fn read(&self, index: usize) -> Result<Vec<u8>> {
         let info = &self.tensors[index];
-        let place = format!("tensor `{}`", info.name);
-        self.file.read(self.starts[index], info.byte_len(), &place)
+        self.file.read(self.starts[index], info.byte_len(), &place(info))
+    }
+
+    fn read_into(&self, index: usize, out: &mut [u8]) -> Result<()> {
+        self.file
+            .read_into(self.starts[index], out, &place(&self.tensors[index]))
     }
 
     fn metadata(&self) -> BTreeMap<String, String> {
         self.metadata.clone()
     }
+}
+
+fn place(info: &TensorInfo) -> String {
+    format!("tensor `{}`", info.name)
 }
