@@ -1,18 +1,35 @@
-"""Cuts the seeds of the targets `pytorch` and `npz` out of the fixtures: pickles and small arrays."""
+"""Cuts the seeds of the framed targets out of the fixtures: pickles, small arrays, headers and tables."""
 
+import struct
 import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SUFFIXES = {"pytorch": "data.pkl", "npz": ".npy"}
+FIXTURES = HERE.parent / "crates" / "bit-convert" / "tests" / "fixtures"
+SUFFIXES = {"data.pkl": "pytorch", ".npy": "npz"}
 
-for target, suffix in SUFFIXES.items():
-    folder = HERE / "corpus" / target
-    folder.mkdir(parents=True, exist_ok=True)
-    for fixture in (HERE.parent / "crates" / "bit-convert" / "tests" / "fixtures").iterdir():
-        if not zipfile.is_zipfile(fixture):
-            continue
-        archive = zipfile.ZipFile(fixture)
-        for i, info in enumerate(archive.infolist()):
-            if info.filename.endswith(suffix) and info.file_size < 4000:
-                (folder / f"{fixture.name}-{i}").write_bytes(archive.read(info))
+
+def seeds(path):
+    """The targets and seeds that a file gives."""
+    data = path.read_bytes()
+    if zipfile.is_zipfile(path):
+        archive = zipfile.ZipFile(path)
+        for info in archive.infolist():
+            for suffix, target in SUFFIXES.items():
+                if info.filename.endswith(suffix) and info.file_size < 4000:
+                    yield target, archive.read(info)
+    elif path.suffix == ".safetensors":
+        (length,) = struct.unpack_from("<Q", data)
+        yield "safetensors", struct.pack("<H", len(data) - 8 - length) + data[8 : 8 + length]
+    elif path.suffix == ".bpk":
+        (length,) = struct.unpack_from("<I", data, 6)
+        yield "burnpack", data[10 : 10 + length]
+
+
+for path in sorted(FIXTURES.rglob("*")):
+    if not path.is_file():
+        continue
+    for i, (target, seed) in enumerate(seeds(path)):
+        folder = HERE / "corpus" / target
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{path.parent.name}-{path.name}-{i}").write_bytes(seed)

@@ -1,11 +1,11 @@
 """Checks that transformers, timm and ONNX Runtime load what bit-convert writes and compute the same logits.
 
-    python convert_parity.py [--convert PATH_OF_EXAMPLE] [--full] [--memory]
+    python convert_parity.py [--convert PATH_OF_EXAMPLE] [--load PATH_OF_EXAMPLE] [--full] [--memory]
 
 A seeded model is saved by transformers, sent through every writer by the example `convert` of bit-convert, and each
 result is run on the same images by the library it was written for. Prints one row a case, exits with 1 when a bar is
 missed. `--full` adds R50x1 at full size, `--memory` the resident memory of converting R152x4 (3.7 GB in a temporary
-folder) and load times.
+folder) and the time in which R50x1 is read into memory.
 """
 
 import argparse
@@ -170,6 +170,7 @@ def tiny(table, convert, folder):
                     table.row(f"{flavour} -> onnx {dtype} -> ONNX Runtime {size}", bar, reference, lambda: with_onnx(path, x2))
     model = seeded(**TINY)
     convert(folder / "preactivation", folder / "external.onnx", "onnx", None, "--max-shard-bytes", "100000")
+    assert (folder / "external.onnx.data").stat().st_size > 100000, "the tensors are not in another file"
     expected = model(x).logits.numpy()
     table.row("onnx with its tensors in another file", 1e-5, expected, lambda: with_onnx(folder / "external.onnx", x))
     chain(table, convert, folder)
@@ -216,9 +217,21 @@ PROCESSOR = """{"image_processor_type": "BitImageProcessor", "size": {"shortest_
 "crop_size": {"height": 448, "width": 448}, "resample": 2, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}"""
 
 
-def memory(convert, folder):
+def load_time(program, folder):
+    """The least time in which the example `load` opens R50x1 and reads its tensors, after the first run has cached it."""
+    source = folder / "load"
+    seeded(num_labels=1000).save_pretrained(source)
+    command = [program, source / "model.safetensors"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    times = [float(line.split()[-2]) for line in lines]
+    size = (source / "model.safetensors").stat().st_size / 1e6
+    print(f"| R50x1 ({size:.0f} MB) into memory | {min(times):5.1f} ms, the least of {len(times)} |", flush=True)
+
+
+def memory(convert, load, folder):
     from safetensors.torch import save_file
 
+    load_time(load, folder)
     config = BitConfig(embedding_size=256, hidden_sizes=[1024, 2048, 4096, 8192], depths=[3, 8, 36, 3], num_labels=1000)
     source = folder / "r152x4"
     source.mkdir()
@@ -241,12 +254,15 @@ def memory(convert, folder):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--convert", help="the example `convert`, built with --release")
+    parser.add_argument("--load", help="the example `load`, likewise")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--memory", action="store_true")
     args = parser.parse_args()
     if not args.convert:
-        subprocess.run(["cargo", "build", "--release", "-p", "bit-convert", "--example", "convert"], cwd=ROOT, check=True)
-        args.convert = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/examples/convert"
+        examples = ["--example", "convert", "--example", "load"]
+        subprocess.run(["cargo", "build", "--release", "-p", "bit-convert", *examples], cwd=ROOT, check=True)
+        folder = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/examples"
+        args.convert, args.load = folder / "convert", folder / "load"
     convert, table = Converter(args.convert), Table()
     print("| case | max difference / max logit | bar | |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
@@ -256,7 +272,7 @@ def main():
         if args.full:
             full(table, convert, folder)
         if args.memory:
-            memory(convert, folder)
+            memory(convert, args.load, folder)
     sys.exit(table.failed)
 
 

@@ -63,6 +63,8 @@ impl Program {
     pub const FORWARD: Self = Self::example("forward");
     /// Checkpoints through every writer.
     pub const CONVERT: Self = Self::example("convert");
+    /// How long a checkpoint takes to read.
+    pub const LOAD: Self = Self::example("load");
 
     const fn binary(name: &'static str) -> Self {
         Self {

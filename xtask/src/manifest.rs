@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::{fmt::Write as _, io};
 
@@ -56,12 +55,8 @@ impl Manifest {
     /// Lists a model, and writes the whole manifest, so that a run that is stopped later has kept it.
     pub fn add(&mut self, model: &str, entry: &Entry) -> Result<()> {
         self.models.insert(model.to_owned(), entry.clone());
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder).context("cannot write the manifest")?;
-        writeln!(file, "{}", serde_json::to_string_pretty(&self.models)?)?;
-        let path = path(&self.folder);
-        file.persist(&path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(())
+        let text = format!("{}\n", serde_json::to_string_pretty(&self.models)?);
+        Ok(bit_convert::write_text(&path(&self.folder), &text)?)
     }
 }
 
@@ -80,19 +75,24 @@ fn path(folder: &Path) -> PathBuf {
     folder.join("manifest.json")
 }
 
+/// Of all files in a folder and in those inside it, by their paths.
 fn hashes(folder: &Path) -> Result<BTreeMap<String, String>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let hash = |entry: io::Result<fs::DirEntry>| {
-        let path = entry?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let hash = sha256(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok((name, hash))
-    };
-    entries.map(hash).collect()
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(inside) = folders.pop() {
+        let entries = fs::read_dir(&inside).with_context(|| format!("cannot read {}", inside.display()))?;
+        for entry in entries {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(folder)?.to_string_lossy().replace('\\', "/");
+            let hash = sha256(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            found.insert(name, hash);
+        }
+    }
+    Ok(found)
 }
 
 fn sha256(path: &Path) -> Result<String> {
@@ -115,9 +115,12 @@ mod tests {
         let model = folder.path().join("small");
         fs::create_dir(&model).unwrap();
         fs::write(model.join("config.json"), "abc").unwrap();
+        fs::create_dir(model.join("onnx")).unwrap();
+        fs::write(model.join("onnx/graph"), "abc").unwrap();
         let entry = Entry::of(&model, "a file", vec![]).unwrap();
         let of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(entry.sha256["config.json"], of_abc);
+        assert_eq!(entry.sha256["onnx/graph"], of_abc);
 
         Manifest::open(folder.path())
             .unwrap()
@@ -126,6 +129,17 @@ mod tests {
         let manifest = Manifest::open(folder.path()).unwrap();
         assert!(manifest.holds("small").unwrap());
         assert!(!manifest.holds("other").unwrap());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = |name: &str| {
+                fs::metadata(folder.path().join(name))
+                    .unwrap()
+                    .permissions()
+                    .mode()
+            };
+            assert_eq!(mode("manifest.json"), mode("small/config.json"));
+        }
         fs::write(model.join("config.json"), "changed").unwrap();
         assert!(!manifest.holds("small").unwrap());
     }

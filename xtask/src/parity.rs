@@ -31,7 +31,7 @@ pub struct Arguments {
     /// Check that transformers, timm and ONNX Runtime load what bit-convert writes instead
     #[arg(long)]
     convert: bool,
-    /// Measure the memory of converting R152x4 too, for --convert
+    /// Measure the memory of converting R152x4 and the time of reading R50x1 too, for --convert
     #[arg(long, requires = "convert")]
     memory: bool,
     /// Train 20 steps beside google-research/big_transfer's code instead
@@ -111,9 +111,12 @@ fn images(python: &Python, arguments: &Arguments) -> Result<Command> {
 fn converters(python: &Python, arguments: &Arguments) -> Result<Command> {
     let mut script = python.script("convert_parity.py");
     script.arg("--convert").arg(Program::CONVERT.build("cpu")?);
-    script
-        .args(arguments.full.then_some("--full"))
-        .args(arguments.memory.then_some("--memory"));
+    script.args(arguments.full.then_some("--full"));
+    if arguments.memory {
+        script
+            .args(["--memory", "--load"])
+            .arg(Program::LOAD.build("cpu")?);
+    }
     Ok(script)
 }
 

@@ -5,28 +5,26 @@ use bit_convert::{Checkpoint, ConvertOptions, DType, Target, convert};
 use std::path::Path;
 use std::time::Instant;
 
+const USAGE: &str =
+    "usage: convert SOURCE DESTINATION [--to FORMAT] [--dtype f32|f16|bf16] [--max-shard-bytes N]";
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [source, destination, flags @ ..] = &arguments[..] else {
-        return Err(
-            "usage: convert SOURCE DESTINATION [--to FORMAT] [--dtype f32|f16|bf16] [--max-shard-bytes N]"
-                .into(),
-        );
+        return Err(USAGE.into());
     };
-    let flag = |name: &str| {
-        flags
-            .chunks(2)
-            .find(|pair| pair[0] == name)
-            .and_then(|pair| pair.get(1))
-    };
-    let target: Target = flag("--to").map_or(Ok(Target::Transformers), |name| name.parse())?;
-    let dtype = match flag("--dtype").map(String::as_str) {
-        None => None,
-        Some("f32") => Some(DType::F32),
-        Some("f16") => Some(DType::F16),
-        Some("bf16") => Some(DType::BF16),
-        Some(other) => return Err(format!("--dtype {other}: there are f32, f16 and bf16").into()),
-    };
+    let mut target = Target::Transformers;
+    let mut options = ConvertOptions::default();
+    for pair in flags.chunks(2) {
+        match pair.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["--to", name] => target = name.parse()?,
+            ["--dtype", "f32"] => options.dtype = Some(DType::F32),
+            ["--dtype", "f16"] => options.dtype = Some(DType::F16),
+            ["--dtype", "bf16"] => options.dtype = Some(DType::BF16),
+            ["--max-shard-bytes", bytes] => options.max_shard_bytes = Some(bytes.parse()?),
+            _ => return Err(format!("{}: {USAGE}", pair.join(" ")).into()),
+        }
+    }
 
     let start = Instant::now();
     let checkpoint = Checkpoint::open(Path::new(source))?;
@@ -36,16 +34,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         checkpoint.format(),
         checkpoint.tensors().len()
     );
-    let options = ConvertOptions {
-        dtype,
-        ..ConvertOptions::default()
-    };
     let converted = convert(&checkpoint, Path::new(destination), target, &options)?;
     for file in &converted.files {
         println!("{}", file.display());
     }
     if let Some(why) = converted.no_processor {
-        eprintln!("no preprocessor_config.json: {why}");
+        eprintln!("no image processor: {why}");
     }
     eprintln!("{:.2} s", start.elapsed().as_secs_f64());
     Ok(())

@@ -1,4 +1,4 @@
-//! How long a checkpoint takes to read into memory: `cargo run --release -p bit-convert --example load -- FILE`.
+//! How long a checkpoint of f32 tensors takes to read into memory: `cargo run --release -p bit-convert --example load -- FILE`.
 
 use bit_convert::Checkpoint;
 use std::path::Path;
@@ -14,9 +14,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let tensors = network
             .tensors()
             .iter()
-            .map(|info| network.read(&info.name))
+            .map(|info| network.read_f32(&info.name))
             .collect::<Result<Vec<_>, _>>()?;
-        let megabytes = tensors.iter().map(|tensor| tensor.bytes.len()).sum::<usize>() as f64 / 1e6;
+        let elements: usize = tensors.iter().flatten().map(Vec::len).sum();
+        let megabytes = (elements * size_of::<f32>()) as f64 / 1e6;
         let (opened, all) = (opened.as_secs_f64() * 1e3, start.elapsed().as_secs_f64() * 1e3);
         println!("{megabytes:.0} MB: open {opened:.1} ms, open and read {all:.1} ms");
     }

@@ -1,9 +1,9 @@
 //! The Burnpack container of Burn 0.22, as its `burn-pack` crate documents it: ten bytes of header, a CBOR table of
 //! contents, and tensors at multiples of 256 bytes. Written out here because that crate brings in Burn's runtime.
 
+use crate::distinct::Distinct;
 use crate::tensor::DType;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// "BURN" as a little-endian number.
 pub(crate) const MAGIC: [u8; 4] = *b"NRUB";
@@ -17,9 +17,9 @@ pub(crate) const ALIGNMENT: u64 = 256;
 /// The table of contents.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Table {
-    pub(crate) tensors: BTreeMap<String, Record>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) tensors: Distinct<Record>,
+    #[serde(default, skip_serializing_if = "Distinct::is_empty")]
+    pub(crate) metadata: Distinct<String>,
 }
 
 /// One tensor of the table.

@@ -4,8 +4,7 @@ use crate::error::{ConvertError, Result};
 use crate::file::DataFile;
 use crate::format::{Format, open_file};
 use crate::locate::{read_text, weight_files};
-use crate::read::Source;
-use crate::read::safetensors::SafetensorsFile;
+use crate::read::{Source, safetensors};
 use crate::tensor::{Entry, Tensor, TensorInfo};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -49,7 +48,7 @@ impl Checkpoint {
     /// When the content is not safetensors or contradicts itself.
     pub fn embedded(name: &str, bytes: &'static [u8]) -> Result<Self> {
         let mut opened = Self::empty(Path::new(name));
-        let source = SafetensorsFile::open(DataFile::embedded(name, bytes))?;
+        let source = safetensors::open(DataFile::embedded(name, bytes))?;
         opened.add(PathBuf::from(name), Box::new(source))?;
         Ok(opened)
     }
@@ -96,11 +95,9 @@ impl Checkpoint {
 
     /// The folder that holds the weights, where a `config.json` would be.
     pub fn folder(&self) -> &Path {
-        if self.files.first() == Some(&self.path) {
-            self.path.parent().unwrap_or(&self.path)
-        } else {
-            &self.path
-        }
+        // Shards lie beside their index, whichever of the folder and the index was named.
+        let beside = self.files.first().and_then(|file| file.parent());
+        beside.unwrap_or(&self.path)
     }
 
     /// The files that hold tensors: one, or the shards.
@@ -151,6 +148,19 @@ impl Checkpoint {
     pub(crate) fn read_index(&self, index: usize) -> Result<Vec<u8>> {
         let (source, position) = self.places[index];
         self.sources[source].read(position)
+    }
+
+    /// The elements of an f32 tensor, read to where they stay: as bytes they would have to be copied once more, because
+    /// bytes need not lie where numbers may.
+    pub(crate) fn read_index_f32(&self, index: usize) -> Result<Vec<f32>> {
+        let (source, position) = self.places[index];
+        let mut values = vec![0f32; self.tensors[index].elements()];
+        self.sources[source].read_into(position, bytemuck::cast_slice_mut(&mut values))?;
+        // Files are little-endian. Does nothing where the machine is, too.
+        values
+            .iter_mut()
+            .for_each(|value| *value = f32::from_le_bytes(value.to_ne_bytes()));
+        Ok(values)
     }
 
     /// All tensors as a writer takes them, under their stored names.

@@ -4,89 +4,24 @@ use crate::architecture::{EMBEDDED_CONFIG, EMBEDDED_PROCESSOR};
 use crate::checkpoint::Checkpoint;
 use crate::dialect::BitTensors;
 use crate::error::{ConvertError, Result};
+use crate::file::write_text;
 use crate::layout::Layout;
+use crate::locate::refuse_shadowed;
 use crate::names::{Dialect, Slot};
+use crate::target::Target;
 use crate::tensor::{DType, Entry, TensorInfo};
 use crate::write::burnpack::write_burnpack;
 use crate::write::folder::{timm_config, transformers_configs};
 use crate::write::npz::write_npz;
 use crate::write::onnx::write_onnx_within;
 use crate::write::pytorch::write_pytorch;
-use crate::write::safetensors::{MAX_SHARD_BYTES, write_safetensors, write_safetensors_shards, write_text};
+use crate::write::safetensors::{MAX_SHARD_BYTES, write_safetensors, write_safetensors_shards};
 use bit_config::{BitConfig, ImageProcessorConfig};
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-
-/// What to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
-    /// transformers' names in safetensors.
-    Transformers,
-    /// transformers' names in `pytorch_model.bin`.
-    Pytorch,
-    /// timm's names in safetensors.
-    Timm,
-    /// Google's names and layouts in `.npz`.
-    Google,
-    /// transformers' names in Burn's container.
-    Burnpack,
-    /// The network itself, ready to run, with standardized kernels.
-    Onnx,
-}
-
-/// Name on the command line, usual file name, and extensions that mean that one file and no folder.
-const TARGETS: &[(Target, &str, &str, &[&str])] = &[
-    (Target::Transformers, "hf", "model.safetensors", &["safetensors"]),
-    (
-        Target::Pytorch,
-        "pytorch",
-        "pytorch_model.bin",
-        &["bin", "pt", "pth"],
-    ),
-    (Target::Timm, "timm", "model.safetensors", &["safetensors"]),
-    (Target::Google, "google", "model.npz", &["npz"]),
-    (Target::Burnpack, "burnpack", "model.bpk", &["bpk"]),
-    (Target::Onnx, "onnx", "model.onnx", &["onnx"]),
-];
-
-impl Target {
-    fn row(self) -> &'static (Target, &'static str, &'static str, &'static [&'static str]) {
-        TARGETS
-            .iter()
-            .find(|row| row.0 == self)
-            .expect("invariant: the table has every target")
-    }
-
-    /// The dialect in which names are written.
-    fn dialect(self) -> Dialect {
-        match self {
-            Self::Timm => Dialect::Timm,
-            Self::Google => Dialect::GoogleNpz,
-            _ => Dialect::Transformers,
-        }
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.row().1)
-    }
-}
-
-impl FromStr for Target {
-    type Err = String;
-
-    fn from_str(name: &str) -> std::result::Result<Self, String> {
-        let known: Vec<_> = TARGETS.iter().map(|row| row.1).collect();
-        let found = TARGETS.iter().find(|row| row.1 == name).map(|row| row.0);
-        found.ok_or_else(|| format!("`{name}` is no format to write; there are {}", known.join(", ")))
-    }
-}
 
 /// Hears bytes done and bytes in all, and says whether to go on.
 pub type Progress<'a> = dyn Fn(u64, u64) -> ControlFlow<()> + 'a;
@@ -113,11 +48,15 @@ pub struct ConvertOptions<'a> {
 pub struct Converted {
     /// The files, weights first.
     pub files: Vec<PathBuf>,
+    /// The one of them that opens the weights: the only one, or the index of shards.
+    pub weights: PathBuf,
     /// The configuration of the network.
     pub config: BitConfig,
     /// Tensors of the source that are no part of the network and were left out.
     pub unused: Vec<String>,
-    /// Why no image processor was written, if so.
+    /// The image processor, when it is known.
+    pub processor: Option<ImageProcessorConfig>,
+    /// Why nothing was written of the image processor, if so.
     pub no_processor: Option<ConvertError>,
 }
 
@@ -126,8 +65,9 @@ pub struct Converted {
 ///
 /// # Errors
 ///
-/// When the source is no BiT network, disagrees with its configuration, or the target cannot hold it, and when
-/// `options.progress` says to end.
+/// When the source is no BiT network, disagrees with its configuration, or the target cannot hold it; when a folder
+/// holds weights that would be read instead of the new ones; and when `options.progress` says to end. Nothing of the
+/// weights is left then.
 pub fn convert(
     source: &Checkpoint,
     destination: &Path,
@@ -140,45 +80,40 @@ pub fn convert(
     if let Some(dtype) = options.dtype {
         config.dtype = Some(dtype.torch_name().to_owned());
     }
-    let (processor, no_processor) = match options.processor.clone().map_or_else(|| tensors.processor(), Ok) {
-        Ok(processor) => (Some(processor), None),
-        Err(why) => (None, Some(why)),
-    };
+    let (processor, mut no_processor) =
+        match options.processor.clone().map_or_else(|| tensors.processor(), Ok) {
+            Ok(processor) => (Some(processor), None),
+            Err(why) => (None, Some(why)),
+        };
     let total = tensors.tensors().iter().map(|info| info.byte_len() as u64).sum();
     let done = Cell::new(0);
     let entries = entries(&tensors, target, options, &done, total, destination)?;
 
-    let (_, _, file_name, extensions) = *target.row();
-    let single = destination
-        .extension()
-        .and_then(|e| e.to_str())
-        .is_some_and(|e| extensions.contains(&e));
-    let files = if single {
+    let files = if target.is_file(destination) {
         write_file(destination, target, entries, &config, options, processor.as_ref())?
     } else {
         fs::create_dir_all(destination).map_err(ConvertError::io(destination, "create"))?;
-        // Refuses what timm cannot hold before gigabytes are written.
-        let configs = match target {
+        // What timm cannot hold is refused before gigabytes are written.
+        let (configs, unsaid) = match target {
             Target::Timm => timm_config(destination, &config, processor.as_ref())?,
-            _ => transformers_configs(&config, processor.as_ref()),
+            _ => (transformers_configs(&config, processor.as_ref()), None),
         };
-        let mut files = if target == Target::Transformers {
-            let limit = options.max_shard_bytes.unwrap_or(MAX_SHARD_BYTES);
-            write_safetensors_shards(destination, entries, &pytorch_metadata(), limit)?
-        } else {
-            let path = destination.join(file_name);
-            write_file(&path, target, entries, &config, options, processor.as_ref())?
-        };
+        no_processor = no_processor.or(unsaid);
+        let mut files = write_weights(destination, target, entries, &config, options, processor.as_ref())?;
         for (name, text) in configs {
             files.push(destination.join(name));
             write_text(&destination.join(name), &text)?;
         }
         files
     };
+    let is_index = |file: &&PathBuf| file.to_string_lossy().ends_with(".index.json");
+    let weights = files.iter().find(is_index).or(files.first());
     Ok(Converted {
+        weights: weights.map_or(destination, PathBuf::as_path).to_path_buf(),
         files,
         config,
         unused: tensors.unused().to_vec(),
+        processor,
         no_processor,
     })
 }
@@ -194,14 +129,6 @@ fn entries<'a>(
 ) -> Result<Vec<Entry<'a>>> {
     let mut entries = Vec::new();
     for entry in tensors.entries() {
-        if !entry.info.dtype.is_float() {
-            let reason = format!("is of type {}, expected floating-point numbers", entry.info.dtype);
-            return Err(ConvertError::tensor(
-                tensors.checkpoint().path(),
-                &entry.info.name,
-                reason,
-            ));
-        }
         let entry = entry.observed(move |bytes| {
             done.set(done.get() + bytes as u64);
             match options.progress.map(|progress| progress(done.get(), total)) {
@@ -250,6 +177,27 @@ fn to_dialect<'a>(entry: Entry<'a>, dialect: Dialect, destination: &Path) -> Res
     Ok(entry.map(info, move |bytes| {
         Ok(layout.rearrange_to_stored(bytes, &shape, size))
     }))
+}
+
+/// The weights under their usual name in a folder, and as shards where transformers has them.
+fn write_weights(
+    folder: &Path,
+    target: Target,
+    entries: Vec<Entry<'_>>,
+    config: &BitConfig,
+    options: &ConvertOptions<'_>,
+    processor: Option<&ImageProcessorConfig>,
+) -> Result<Vec<PathBuf>> {
+    if target == Target::Transformers {
+        let limit = options.max_shard_bytes.unwrap_or(MAX_SHARD_BYTES);
+        return write_safetensors_shards(folder, entries, &pytorch_metadata(), limit);
+    }
+    // Nobody reads ONNX here.
+    if target != Target::Onnx {
+        refuse_shadowed(folder, target.file_name())?;
+    }
+    let path = folder.join(target.file_name());
+    write_file(&path, target, entries, config, options, processor)
 }
 
 fn write_file(

@@ -4,7 +4,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{ConvertError, Result};
 use crate::layout::Layout;
 use crate::names::{Dialect, Part, Slot, without_counters};
-use crate::tensor::{Entry, Tensor, TensorInfo};
+use crate::tensor::{DType, Entry, Tensor, TensorInfo};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A checkpoint's BiT network under transformers' names (`bit.…`, `classifier.1.…`) and in PyTorch's layouts,
@@ -30,7 +30,8 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// When there is no BiT network, a parameter occurs twice, or one has a shape that its kind cannot have.
+    /// When there is no BiT network, a parameter occurs twice, or one is not of floating-point numbers or has a shape
+    /// that its kind cannot have.
     pub fn to_transformers(&self) -> Result<BitTensors<'_>> {
         let names: Vec<_> = self.tensors().iter().map(|info| info.name.as_str()).collect();
         let Some((dialect, prefix)) = recognise(&names) else {
@@ -69,6 +70,10 @@ impl<'a> BitTensors<'a> {
         let mut sources = Vec::with_capacity(slots.len());
         for (slot, index) in slots {
             let stored = &checkpoint.tensors()[index];
+            if !stored.dtype.is_float() {
+                let reason = format!("is of type {}, expected floating-point numbers", stored.dtype);
+                return Err(ConvertError::tensor(checkpoint.path(), &stored.name, reason));
+            }
             let layout = Layout::of(slot, dialect);
             let Some(shape) = layout.to_transformers(&stored.shape) else {
                 let reason = format!("has shape {:?}, expected {}", stored.shape, layout.expected());
@@ -154,6 +159,22 @@ impl<'a> BitTensors<'a> {
             shape: info.shape.clone(),
             bytes,
         })
+    }
+
+    /// As [`read`](Self::read), for the elements of an f32 tensor, or `None` when it is of another type. Faster where the
+    /// file has the tensor as it is here: it is read to where it stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_f32(&self, name: &str) -> Result<Option<Vec<f32>>> {
+        match self.by_name.get(name) {
+            Some(&index) if self.tensors[index].dtype != DType::F32 => Ok(None),
+            Some(&index) if self.sources[index].1.is_transformers() => {
+                self.checkpoint.read_index_f32(self.sources[index].0).map(Some)
+            }
+            _ => Ok(self.read(name)?.to_f32()),
+        }
     }
 
     /// All tensors as a writer takes them.

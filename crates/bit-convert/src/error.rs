@@ -86,6 +86,18 @@ pub enum ConvertError {
         /// What it lacks.
         reason: String,
     },
+    /// A folder holds a file that would be read instead of the one to be written.
+    #[error(
+        "{}: is there already and would be read instead of `{written}`; remove it, write to another folder, or name the \
+         file to write",
+        path.display()
+    )]
+    Shadowed {
+        /// The file that is there.
+        path: PathBuf,
+        /// The name of the file that was to be written.
+        written: String,
+    },
     /// The caller ended the conversion; nothing of this file is left.
     #[error("{}: not written: the conversion was cancelled", path.display())]
     Cancelled {

@@ -1,9 +1,10 @@
 //! Files as the readers and writers use them: read at an offset, written whole or not at all.
 
 use crate::error::{ConvertError, Result};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use tempfile::TempPath;
 
 /// An open file that is only ever read at explicit offsets, so that threads can share it.
 #[derive(Debug)]
@@ -23,6 +24,16 @@ enum Content {
 
 impl DataFile {
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        // Asked before it is opened: opening a pipe waits for somebody who writes.
+        if !fs::metadata(path)
+            .map_err(ConvertError::io(path, "open"))?
+            .is_file()
+        {
+            return Err(ConvertError::UnknownFormat {
+                path: path.to_path_buf(),
+                found: "a folder, pipe or device".to_owned(),
+            });
+        }
         let file = File::open(path).map_err(ConvertError::io(path, "open"))?;
         let len = file.metadata().map_err(ConvertError::io(path, "open"))?.len();
         Ok(Self {
@@ -60,22 +71,34 @@ impl DataFile {
 
     /// The bytes of a range that a file's own header claims. Nothing is allocated for a range outside the file.
     pub(crate) fn read(&self, offset: u64, len: usize, place: &str) -> Result<Vec<u8>> {
-        let end = offset.checked_add(len as u64).filter(|&end| end <= self.len);
-        if end.is_none() {
-            let reason = format!(
-                "claims {len} bytes at offset {offset}, but the file has {} bytes",
-                self.len
-            );
-            return Err(ConvertError::malformed(&self.path, place, reason));
-        }
+        self.check_range(offset, len, place)?;
+        let mut bytes = vec![0; len];
+        self.read_into(offset, &mut bytes, place)?;
+        Ok(bytes)
+    }
+
+    /// As [`read`](Self::read), into memory that is there already.
+    pub(crate) fn read_into(&self, offset: u64, out: &mut [u8], place: &str) -> Result<()> {
+        self.check_range(offset, out.len(), place)?;
         match &self.content {
             Content::Disk(file) => {
-                let mut bytes = vec![0; len];
-                read_exact_at(file, &mut bytes, offset).map_err(ConvertError::io(&self.path, "read"))?;
-                Ok(bytes)
+                read_exact_at(file, out, offset).map_err(ConvertError::io(&self.path, "read"))?;
             }
-            Content::Embedded(bytes) => Ok(bytes[offset as usize..][..len].to_vec()),
+            Content::Embedded(bytes) => out.copy_from_slice(&bytes[offset as usize..][..out.len()]),
         }
+        Ok(())
+    }
+
+    fn check_range(&self, offset: u64, len: usize, place: &str) -> Result<()> {
+        let end = offset.checked_add(len as u64).filter(|&end| end <= self.len);
+        if end.is_some() {
+            return Ok(());
+        }
+        let reason = format!(
+            "claims {len} bytes at offset {offset}, but the file has {} bytes",
+            self.len
+        );
+        Err(ConvertError::malformed(&self.path, place, reason))
     }
 
     /// The first bytes, fewer when the file is shorter.
@@ -103,11 +126,18 @@ fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Res
     Ok(())
 }
 
-/// Writes a file through a temporary neighbour that takes its name only when everything succeeded.
-pub(crate) fn write_atomic(
+/// A file that is whole and on the disk, under a temporary name beside its own; dropped, it is gone.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    path: PathBuf,
+    temporary: TempPath,
+}
+
+/// Writes a file that has yet to get its name.
+pub(crate) fn stage(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<()>,
-) -> Result<()> {
+) -> Result<Staged> {
     let folder = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -120,12 +150,49 @@ pub(crate) fn write_atomic(
         .map_err(ConvertError::io(path, "create"))?;
     let mut writer = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
     write(&mut writer)?;
-    writer.flush().map_err(ConvertError::io(path, "write"))?;
+    let flushed = writer.flush().and_then(|()| writer.get_ref().sync_data());
+    flushed.map_err(ConvertError::io(path, "write"))?;
     drop(writer);
-    temporary
-        .persist(path)
-        .map_err(|e| ConvertError::io(path, "write")(e.error))?;
-    Ok(())
+    Ok(Staged {
+        path: path.to_path_buf(),
+        temporary: temporary.into_temp_path(),
+    })
+}
+
+/// Gives files their names, in this order and all or none of them.
+pub(crate) fn publish(files: Vec<Staged>) -> Result<Vec<PathBuf>> {
+    let mut published: Vec<PathBuf> = Vec::with_capacity(files.len());
+    for Staged { path, temporary } in files {
+        if let Err(error) = temporary.persist(&path) {
+            for path in published {
+                let _ = fs::remove_file(path);
+            }
+            return Err(ConvertError::io(&path, "write")(error.error));
+        }
+        published.push(path);
+    }
+    Ok(published)
+}
+
+/// Writes a file that appears whole or not at all.
+pub(crate) fn write_atomic(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<()>,
+) -> Result<()> {
+    publish(vec![stage(path, write)?]).map(drop)
+}
+
+/// Writes a small text file that appears whole or not at all, with the permissions of any new file.
+///
+/// # Errors
+///
+/// When the file cannot be written; what was there before is there still.
+pub fn write_text(path: &Path, text: &str) -> Result<()> {
+    write_atomic(path, |writer| {
+        writer
+            .write_all(text.as_bytes())
+            .map_err(ConvertError::io(path, "write"))
+    })
 }
 
 #[cfg(test)]
@@ -159,5 +226,28 @@ mod tests {
         });
         assert!(failed.is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        for path in [&path, folder.path()] {
+            let message = DataFile::open(path).unwrap_err().to_string();
+            assert!(message.contains("a folder, pipe or device"), "{message}");
+        }
+    }
+
+    #[test]
+    fn files_get_their_names_all_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = folder.path().join("taken");
+        fs::create_dir(&taken).unwrap();
+        let staged = [folder.path().join("first"), taken].map(|path| stage(&path, |_| Ok(())).unwrap());
+        assert!(publish(staged.into()).is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -2,12 +2,10 @@
 
 use crate::error::{ConvertError, Result};
 use crate::file::DataFile;
-use crate::read::Source;
-use crate::read::burnpack::BurnpackFile;
 use crate::read::npz::NpzFile;
 use crate::read::pytorch::{self, PytorchFile};
-use crate::read::safetensors::{self, SafetensorsFile};
 use crate::read::zipped::Archive;
+use crate::read::{Source, burnpack, safetensors};
 use std::fmt;
 use std::path::Path;
 
@@ -63,13 +61,13 @@ pub(crate) fn open_file(file: DataFile) -> Result<(Format, Box<dyn Source>)> {
         ));
     }
     if head.starts_with(&crate::burnpack::MAGIC) {
-        return Ok((Format::Burnpack, Box::new(BurnpackFile::open(file)?)));
+        return Ok((Format::Burnpack, Box::new(burnpack::open(file)?)));
     }
     if pytorch::recognises_legacy(&head) {
         return Ok((Format::PytorchLegacy, Box::new(PytorchFile::open_legacy(file)?)));
     }
     if safetensors::recognises(&head, file.len()) {
-        return Ok((Format::Safetensors, Box::new(SafetensorsFile::open(file)?)));
+        return Ok((Format::Safetensors, Box::new(safetensors::open(file)?)));
     }
     Err(unknown(file.path(), &describe(&head, file.len())))
 }

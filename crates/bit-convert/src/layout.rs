@@ -35,6 +35,11 @@ impl Layout {
         }
     }
 
+    /// Whether the bytes are in transformers' order.
+    pub(crate) fn is_transformers(self) -> bool {
+        !matches!(self, Self::Hwio | Self::HeadIo)
+    }
+
     /// The shapes this layout comes in, for a message.
     pub(crate) fn expected(self) -> &'static str {
         match self {

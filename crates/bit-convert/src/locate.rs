@@ -1,17 +1,18 @@
 //! Which files hold the tensors of a checkpoint: a file, the shards of an index, or what lies in a folder.
 
+use crate::distinct::Distinct;
 use crate::error::{ConvertError, Result};
 use crate::file::DataFile;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Largest JSON file read whole: configurations and indices of shards.
 const MAX_JSON: u64 = 64 << 20;
 
-/// What a folder is searched for, the best first: safetensors cannot do anything but hold tensors.
-const NAMES: &[&str] = &[
+/// What a folder is searched for, the best first: safetensors cannot do anything but hold tensors. Those that end in
+/// `.json` are indices of shards.
+pub const WEIGHT_FILES: [&str; 5] = [
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",
@@ -39,7 +40,7 @@ pub fn weight_files(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn find_in_folder(folder: &Path) -> Result<PathBuf> {
-    if let Some(found) = NAMES
+    if let Some(found) = WEIGHT_FILES
         .iter()
         .map(|name| folder.join(name))
         .find(|path| path.is_file())
@@ -56,11 +57,30 @@ fn find_in_folder(folder: &Path) -> Result<PathBuf> {
     }
     match &candidates[..] {
         [one] => Ok(one.clone()),
-        [] => Err(not_found(folder, format!("looked for {}", NAMES.join(", ")))),
+        [] => Err(not_found(
+            folder,
+            format!("looked for {}", WEIGHT_FILES.join(", ")),
+        )),
         many => Err(not_found(
             folder,
             format!("{} files could be it; name one of them", many.len()),
         )),
+    }
+}
+
+/// Refuses to write weights under a name that nobody would read, because a better one lies beside it.
+///
+/// # Errors
+///
+/// Names the better one.
+pub(crate) fn refuse_shadowed(folder: &Path, name: &str) -> Result<()> {
+    let better = WEIGHT_FILES.iter().take_while(|&&known| known != name);
+    match better.map(|known| folder.join(known)).find(|path| path.is_file()) {
+        Some(path) => Err(ConvertError::Shadowed {
+            path,
+            written: name.to_owned(),
+        }),
+        None => Ok(()),
     }
 }
 
@@ -85,11 +105,11 @@ fn is_json(path: &Path) -> Result<bool> {
 pub fn shard_names(index: &Path) -> Result<Vec<String>> {
     #[derive(Deserialize)]
     struct Index {
-        weight_map: BTreeMap<String, String>,
+        weight_map: Distinct<String>,
     }
     let parsed: Index = serde_json::from_str(&read_text(index)?)
         .map_err(|e| ConvertError::malformed(index, "index of shards", e.to_string()))?;
-    let mut names: Vec<_> = parsed.weight_map.into_values().collect();
+    let mut names: Vec<_> = parsed.weight_map.0.into_values().collect();
     names.sort();
     names.dedup();
     if let Some(outside) = names

@@ -69,11 +69,11 @@ impl BitTensors<'_> {
         Ok(first.processor())
     }
 
-    /// A configuration kept in the file's metadata or beside the file.
+    /// A configuration beside the file, or else one kept in its metadata.
     pub(crate) fn beside(&self, name: &str) -> Result<Option<String>> {
-        match self.checkpoint().metadata().get(name) {
-            Some(text) => Ok(Some(text.clone())),
-            None => self.checkpoint().sibling(name),
+        match self.checkpoint().sibling(name)? {
+            Some(text) => Ok(Some(text)),
+            None => Ok(self.checkpoint().metadata().get(name).cloned()),
         }
     }
 
@@ -124,12 +124,13 @@ pub(crate) fn in_file(tensors: &BitTensors<'_>, name: &str) -> impl FnOnce(Confi
     }
 }
 
-/// Where [`BitTensors::beside`] finds a configuration: in the file, as if that were a folder, or beside it.
+/// Where [`BitTensors::beside`] finds a configuration: beside the file, or in it as if that were a folder.
 fn place(tensors: &BitTensors<'_>, name: &str) -> PathBuf {
     let checkpoint = tensors.checkpoint();
-    match checkpoint.metadata().contains_key(name) {
-        true => checkpoint.path().join(name),
-        false => checkpoint.folder().join(name),
+    let sibling = checkpoint.folder().join(name);
+    match sibling.is_file() {
+        true => sibling,
+        false => checkpoint.path().join(name),
     }
 }
 

@@ -6,6 +6,7 @@
 //! [`npz::MAX_INFLATED_TENSOR`] caps those, and their bytes are inflated only when that tensor is read.
 
 pub(crate) mod burnpack;
+pub(crate) mod flat;
 pub(crate) mod npy;
 pub(crate) mod npz;
 pub(crate) mod pickle;
@@ -29,6 +30,12 @@ pub(crate) trait Source: Debug + Send + Sync {
 
     /// The row-major little-endian bytes of one of [`tensors`](Self::tensors).
     fn read(&self, index: usize) -> Result<Vec<u8>>;
+
+    /// As [`read`](Self::read), into memory of the tensor's length.
+    fn read_into(&self, index: usize, out: &mut [u8]) -> Result<()> {
+        out.copy_from_slice(&self.read(index)?);
+        Ok(())
+    }
 
     /// Free-form strings kept beside the tensors.
     fn metadata(&self) -> BTreeMap<String, String> {

@@ -5,6 +5,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
+/// Most dimensions of a stored tensor, four times what networks have. Without a limit a small file could describe
+/// many tensors that share one huge shape.
+pub(crate) const MAX_RANK: usize = 16;
+
 /// Element type of a stored tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // the names say it all
@@ -90,6 +94,10 @@ impl TensorInfo {
 
     /// Bytes of a tensor of untrusted shape, or an error that shows the shape.
     pub(crate) fn checked_byte_len(&self, path: &Path) -> Result<usize> {
+        if self.shape.len() > MAX_RANK {
+            let reason = format!("has {} dimensions, expected at most {MAX_RANK}", self.shape.len());
+            return Err(ConvertError::tensor(path, &self.name, reason));
+        }
         // A zero extent does not excuse the others: strides are products of some of them.
         let bytes = self
             .shape

@@ -77,8 +77,24 @@ fn stored_and_compressed_npz_members_hold_the_same_arrays() {
 }
 
 #[test]
-fn the_index_file_itself_opens_the_shards() {
-    assert_same_as_transformers(&open("sharded/model.safetensors.index.json"));
+fn the_index_file_itself_opens_the_shards_and_their_configuration() {
+    let index = open("sharded/model.safetensors.index.json");
+    assert_same_as_transformers(&index);
+    let config = |checkpoint: &Checkpoint| checkpoint.to_transformers().unwrap().config().unwrap();
+    assert_eq!(config(&index), config(&open("sharded")));
+}
+
+#[test]
+fn an_index_that_names_a_tensor_twice_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors.index.json");
+    std::fs::write(
+        &path,
+        r#"{"weight_map":{"a":"1.safetensors","a":"2.safetensors"}}"#,
+    )
+    .unwrap();
+    let message = Checkpoint::open(&path).unwrap_err().to_string();
+    assert!(message.contains("`a` occurs twice"), "{message}");
 }
 
 #[test]

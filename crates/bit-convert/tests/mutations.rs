@@ -14,8 +14,10 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// One measurement at a time.
 static MEASURING: Mutex<()> = Mutex::new(());
 
-const FIXTURES: [&str; 9] = [
+const FIXTURES: [&str; 16] = [
     "preactivation/model.safetensors",
+    "sharded/model.safetensors.index.json",
+    "burn_pack.bpk",
     "pytorch_zip.bin",
     "protocol4.bin",
     "legacy.bin",
@@ -24,6 +26,11 @@ const FIXTURES: [&str; 9] = [
     "google.npz",
     "google_numbered.npz",
     "google_compressed.npz",
+    "jax_conv_head.npz",
+    "jax_dense_head.npz",
+    "midas.pt",
+    "attack.bin",
+    "channels_last.bin",
 ];
 
 /// Deflate packs at most 1032 bytes into one; a buffer that grows may double.

@@ -3,7 +3,8 @@
 
 use bit_config::BitConfig;
 use bit_convert::{
-    Checkpoint, ConvertError, ConvertOptions, DType, Dialect, Format, Target, convert, write_burnpack,
+    Checkpoint, ConvertError, ConvertOptions, DType, Dialect, Entry, Format, Target, convert, write_burnpack,
+    write_npz, write_onnx, write_pytorch, write_safetensors,
 };
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -236,6 +237,131 @@ fn a_cancelled_conversion_leaves_no_file_whatever_the_format() {
             "{target}: {cancelled}"
         );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{target}");
+    }
+}
+
+/// A limit of bytes under which the tiny network has several files.
+fn in_parts(options: ConvertOptions<'_>) -> ConvertOptions<'_> {
+    ConvertOptions {
+        max_shard_bytes: Some(5000),
+        ..options
+    }
+}
+
+#[test]
+fn above_the_limit_a_folder_has_shards_and_onnx_a_second_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    let options = in_parts(ConvertOptions::default());
+    let shards = folder.path().join("shards");
+    let converted = convert(&source, &shards, Target::Transformers, &options).unwrap();
+    assert_eq!(converted.weights, shards.join("model.safetensors.index.json"));
+    assert!(Checkpoint::open(&converted.weights).unwrap().files().len() > 3);
+    assert_same(&converted.weights, "preactivation");
+
+    let model = folder.path().join("model.onnx");
+    let converted = convert(&source, &model, Target::Onnx, &options).unwrap();
+    let data = folder.path().join("model.onnx.data");
+    assert_eq!(converted.files, [model.clone(), data.clone()]);
+    let tensors: usize = source.tensors().iter().map(|info| info.byte_len()).sum();
+    assert_eq!(std::fs::metadata(data).unwrap().len(), tensors as u64);
+    assert!(std::fs::metadata(model).unwrap().len() < tensors as u64);
+}
+
+#[test]
+fn a_cancelled_conversion_in_parts_leaves_no_part() {
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    let late = |done: u64, total: u64| match done < total {
+        true => ControlFlow::Continue(()),
+        false => ControlFlow::Break(()),
+    };
+    for target in [Target::Transformers, Target::Onnx] {
+        let folder = tempfile::tempdir().unwrap();
+        let options = in_parts(ConvertOptions {
+            progress: Some(&late),
+            ..ConvertOptions::default()
+        });
+        let cancelled = convert(&source, folder.path(), target, &options).unwrap_err();
+        assert!(
+            matches!(cancelled, ConvertError::Cancelled { .. }),
+            "{target}: {cancelled}"
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{target}");
+    }
+}
+
+#[test]
+fn a_folder_in_which_other_weights_would_be_read_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    let options = ConvertOptions::default();
+    convert(&source, folder.path(), Target::Transformers, &options).unwrap();
+    for target in [Target::Pytorch, Target::Google, Target::Burnpack] {
+        let refused = convert(&source, folder.path(), target, &options).unwrap_err();
+        assert!(matches!(refused, ConvertError::Shadowed { .. }), "{refused}");
+    }
+    let file = folder.path().join("pytorch_model.bin");
+    for (target, destination) in [
+        (Target::Pytorch, file.as_path()),
+        (Target::Transformers, folder.path()),
+        (Target::Onnx, folder.path()),
+    ] {
+        convert(&source, destination, target, &options).unwrap();
+    }
+}
+
+#[test]
+fn a_configuration_beside_the_file_comes_before_the_one_inside() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.bpk");
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    convert(&source, &path, Target::Burnpack, &ConvertOptions::default()).unwrap();
+    let mut config = options("preactivation").config.unwrap();
+    config.num_groups = 2;
+    std::fs::write(folder.path().join("config.json"), config.to_json()).unwrap();
+    let opened = Checkpoint::open(&path).unwrap();
+    assert_eq!(opened.to_transformers().unwrap().config().unwrap().num_groups, 2);
+}
+
+#[test]
+fn weights_that_are_integers_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    for dtype in [DType::I64, DType::I32, DType::U8] {
+        let mut entries = source.entries();
+        let bias = entries
+            .iter_mut()
+            .find(|entry| entry.info.name == "classifier.1.bias");
+        let bias = bias.unwrap();
+        let shape = bias.info.shape.clone();
+        let bytes = vec![0; shape[0] * dtype.size()];
+        *bias = Entry::from_bytes("classifier.1.bias", dtype, &shape, bytes);
+        // Of what is no parameter, any type is fine.
+        entries.push(Entry::from_bytes("steps", dtype, &[1], vec![0; dtype.size()]));
+        write_safetensors(&path, entries, &Default::default()).unwrap();
+        let opened = Checkpoint::open(&path).unwrap();
+        let refused = opened.to_transformers().unwrap_err().to_string();
+        let expected = format!("tensor `classifier.1.bias`: is of type {dtype}, expected floating-point");
+        assert!(refused.contains(&expected), "{refused}");
+    }
+}
+
+#[test]
+fn a_name_given_twice_is_refused_whatever_the_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    let twice = || source.entries().into_iter().chain(source.entries()).collect();
+    let config = options("preactivation").config.unwrap();
+    let refusals = [
+        write_onnx(&path, twice(), &config, None, &Default::default()).map(drop),
+        write_npz(&path, twice()),
+        write_pytorch(&path, twice()),
+        write_burnpack(&path, twice(), &Default::default()),
+    ];
+    for refused in refusals {
+        assert!(refused.unwrap_err().to_string().contains("was given twice"));
     }
 }
 

@@ -249,7 +249,10 @@ mod pytorch {
             &one(tensor(4, 0, &[1 << 62, 1 << 62], &[1, 1]), 16),
             "more elements than memory",
         );
-        assert_refused(&one(tensor(4, 0, &[u64::MAX], &[1]), 16), "not a tuple of counts");
+        assert_refused(
+            &one(tensor(4, 0, &[u64::MAX], &[1]), 16),
+            "not a tuple of at most 16 counts",
+        );
     }
 
     #[test]
@@ -269,6 +272,44 @@ mod pytorch {
             &one(tensor(4, 0, &[1 << 40], &[0]), 16),
             "does not fit its storage",
         );
+        assert_refused(
+            &one(tensor(1 << 40, 0, &[1 << 40], &[0]), 4),
+            "needs 4398046511104 bytes of storage `0`, which has 4",
+        );
+    }
+
+    #[test]
+    fn more_dimensions_than_any_network_has_are_refused() {
+        assert_refused(
+            &one(tensor(4, 0, &[1; 17], &[1; 17]), 16),
+            "tensor `w`: its shape or stride is not a tuple of at most 16 counts",
+        );
+    }
+
+    #[test]
+    fn names_that_grow_beyond_any_network_are_refused() {
+        // One long key and one tensor, shared by dictionaries that multiply.
+        let long = "n".repeat(1000);
+        let shared = dictionary(&[(&long, tensor(4, 0, &[4], &[1]))]);
+        let mut pickle = [&shared[..shared.len() - 1], b"q\x00"].concat();
+        for level in 1..5u8 {
+            let items = (0..10).flat_map(|i| [text(&i.to_string()), vec![b'h', level - 1]].concat());
+            pickle.extend([b"}(".to_vec(), items.collect(), vec![b'u', b'q', level]].concat());
+        }
+        pickle.push(b'.');
+        assert_refused(&file(&pickle, &[0; 16]), "more than 4194304 bytes");
+        let key = tensor(4, 0, &[4], &[1]);
+        let at = key.windows(6).position(|bytes| bytes == text("0")).unwrap();
+        let key = [&key[..at], &text(&"0".repeat(129)), &key[at + 6..]].concat();
+        assert_refused(&one(key, 16), "size or name of its storage is out of bounds");
+    }
+
+    #[test]
+    fn a_part_of_another_storage_is_refused() {
+        let whole = tensor(4, 0, &[4], &[1]);
+        let at = whole.windows(2).position(|bytes| bytes == b"tQ").unwrap();
+        let part = [&whole[..at], &tuple(&[0, 1, 2]), &whole[at..]].concat();
+        assert_refused(&one(part, 16), "only PyTorch before 0.4 wrote");
     }
 
     #[test]
@@ -345,6 +386,43 @@ mod pytorch {
         }
     }
 
+    /// `torch.save` in the legacy format, of storages of four floats.
+    fn legacy(pickle: &[u8], storages: &[&str]) -> Vec<u8> {
+        const START: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}X\x0d\0\0\0little_endian\x88s.";
+        let keys: Vec<u8> = storages.iter().flat_map(|key| text(key)).collect();
+        let data = [&4u64.to_le_bytes()[..], &[0; 16]]
+            .concat()
+            .repeat(storages.len());
+        [START, pickle, b"\x80\x02](", &keys, b"e.", &data].concat()
+    }
+
+    #[test]
+    fn storages_of_tensors_outside_of_dictionaries_are_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.bin");
+        let list = |items: Vec<u8>| [b"](".to_vec(), items, b"e".to_vec()].concat();
+        let other = patched(&tensor(4, 0, &[4], &[1]), &text("0"), &text("1"));
+        let pickle = dictionary(&[("momenta", list(other)), ("w", tensor(4, 1, &[3], &[1]))]);
+        std::fs::write(&path, legacy(&pickle, &["1", "0"])).unwrap();
+        let opened = Checkpoint::open(&path).unwrap();
+        assert_eq!(opened.tensors().len(), 1);
+        assert_eq!(opened.read("w").unwrap().bytes, [0; 12]);
+    }
+
+    #[test]
+    fn a_legacy_storage_of_two_sizes_is_refused() {
+        let pickle = dictionary(&[
+            ("a", tensor(4, 0, &[4], &[1])),
+            ("w", tensor(1 << 40, 0, &[1 << 40], &[0])),
+        ]);
+        assert_refused(
+            &legacy(&pickle, &["0"]),
+            "storage `0` is declared twice and differently",
+        );
+        let pickle = dictionary(&[("w", tensor(1 << 40, 0, &[1 << 40], &[0]))]);
+        assert_refused(&legacy(&pickle, &["0"]), "its tensors expect 1099511627776");
+    }
+
     #[test]
     fn every_cut_of_a_legacy_file_is_refused() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/legacy.bin");
@@ -379,6 +457,18 @@ mod burnpack {
             &patched(&whole(), &[0x81, 0x18, 24], &[0x81, 0x18, 25]),
             "do not hold 100 bytes",
         );
+    }
+
+    #[test]
+    fn a_name_that_occurs_twice_is_refused() {
+        let entry = |name: &str| Entry::from_bytes(name, DType::F32, &[1], vec![1; 4]);
+        let two = written(|path| {
+            write_burnpack(path, vec![entry("weight"), entry("height")], &Default::default()).unwrap();
+        });
+        assert_refused(&patched(&two, b"height", b"weight"), "`weight` occurs twice");
+        let metadata = ["kay", "key"].map(|key| (key.to_owned(), String::new()));
+        let two = written(|path| write_burnpack(path, vec![], &metadata.into()).unwrap());
+        assert_refused(&patched(&two, b"kay", b"key"), "`key` occurs twice");
     }
 
     #[test]

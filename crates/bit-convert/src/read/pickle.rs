@@ -14,7 +14,8 @@ use std::path::Path;
 /// Longest pickle accepted, in bytes. R152x4's state dict is 60 kB of pickle.
 pub(crate) const MAX_PICKLE: u64 = 1 << 24;
 
-/// Most values one pickle may build. With [`MAX_PICKLE`] this keeps a hostile pickle under 256 MiB of memory.
+/// Most values one pickle may build, and most that it may stack, mark or memorize. With [`MAX_PICKLE`] this keeps a
+/// hostile pickle under 256 MiB of memory.
 const MAX_VALUES: usize = 1 << 20;
 
 /// The Python objects a state dict may refer to.
@@ -36,6 +37,9 @@ const GLOBALS: &[&str] = &[
     "torch.Size",
     "torch.device",
 ];
+
+/// Most arguments of a call that are looked at.
+const MAX_ARGS: usize = 8;
 
 /// Position of a value in its [`Pickle`].
 pub(crate) type Id = u32;
@@ -61,6 +65,24 @@ pub(crate) enum Value {
     Persistent(Id),
 }
 
+impl Value {
+    /// What it is, for messages: its content may be megabytes.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::None => "nothing or a number",
+            Self::Bool(_) => "a bool",
+            Self::Int(_) | Self::Long(_) => "an integer",
+            Self::Str(_) => "a string",
+            Self::Tuple(_) => "a tuple",
+            Self::List(_) => "a list",
+            Self::Dict(_) => "a dictionary",
+            Self::Global(_) => "a class or function",
+            Self::Call(..) => "a call",
+            Self::Persistent(_) => "a storage",
+        }
+    }
+}
+
 /// A parsed pickle.
 #[derive(Debug)]
 pub(crate) struct Pickle {
@@ -83,12 +105,23 @@ impl Pickle {
         &self.values[id as usize]
     }
 
+    /// All values, whether anything refers to them or not.
+    pub(crate) fn values(&self) -> &[Value] {
+        &self.values
+    }
+
     /// The values of a tuple or list.
-    pub(crate) fn items(&self, id: Id) -> Option<Vec<&Value>> {
-        match self.get(id) {
-            Value::Tuple(items) | Value::List(items) => Some(items.iter().map(|&id| self.get(id)).collect()),
-            _ => None,
-        }
+    pub(crate) fn items(&self, id: Id) -> impl ExactSizeIterator<Item = &Value> {
+        let items: &[Id] = match self.get(id) {
+            Value::Tuple(items) | Value::List(items) => items,
+            _ => &[],
+        };
+        items.iter().map(|&id| self.get(id))
+    }
+
+    /// The first values of a tuple or list: many calls may share a huge one.
+    pub(crate) fn args(&self, id: Id) -> Vec<&Value> {
+        self.items(id).take(MAX_ARGS).collect()
     }
 }
 
@@ -167,8 +200,21 @@ mod tests {
     }
 
     #[test]
+    fn a_message_says_what_a_value_is_and_does_not_print_it() {
+        let tuple = [b"(", &b"N".repeat(1 << 16)[..], b"tN\x93"].concat();
+        assert!(message(&tuple).ends_with("expected a string, found nothing or a number"));
+        let tuple = [b"N(", &b"N".repeat(1 << 16)[..], b"t\x93"].concat();
+        assert!(message(&tuple).ends_with("expected a string, found a tuple"));
+    }
+
+    #[test]
     fn a_pickle_that_builds_too_much_is_stopped() {
-        assert!(message(&[b'N'; MAX_VALUES + 1]).contains("builds more than"));
+        for opcodes in [&b"N"[..], b"(", b"\x94"] {
+            let program = [b"N", &opcodes.repeat(MAX_VALUES + 1)[..]].concat();
+            assert!(message(&program).contains("builds more than"), "{opcodes:?}");
+        }
+        let recalled = [b"Nq\x00", &b"h\x00".repeat(MAX_VALUES)[..]].concat();
+        assert!(message(&recalled).contains("builds more than"));
         assert!(message(b"X\xff\xff\xff\xff").contains("longer than"));
     }
 }

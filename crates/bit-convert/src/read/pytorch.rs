@@ -4,8 +4,10 @@
 //! read at first. Dictionaries nested in dictionaries (`state_dict`, `model`, …) give dotted names.
 
 mod extract;
+mod storage;
 
 use self::extract::{View, tensors};
+use self::storage::Storage;
 use super::Source;
 use super::pickle::{MAX_PICKLE, Pickle, Value};
 use super::zipped::Archive;
@@ -102,7 +104,7 @@ impl PytorchFile {
         let start = reader
             .stream_position()
             .map_err(ConvertError::io(&path, "read"))?;
-        let sizes = storage_sizes(&tensors, &views);
+        let sizes = storage_sizes(&pickle, &path)?;
         let offsets = legacy_offsets(&file, &keys, &sizes, start)?;
         let file = Self {
             storages: Storages::Legacy { file, offsets },
@@ -113,15 +115,15 @@ impl PytorchFile {
         Ok(file)
     }
 
-    /// Every tensor's storage must be there and long enough.
+    /// Every tensor's storage must be there and as long as the pickle says, since views were checked against that.
     fn check_storages(&self, path: &Path) -> Result<()> {
         for (info, view) in self.tensors.iter().zip(&self.views) {
-            let needed = (view.offset as u64 + view.extent as u64).saturating_mul(info.dtype.size() as u64);
+            let needed = view.storage_bytes as u64;
             let held = match &self.storages {
                 Storages::Zip { archive, root } => archive
                     .member(&format!("{root}data/{}", view.storage))
                     .map(|member| member.size),
-                // `legacy_offsets` has checked that declared storages are in the file.
+                // `legacy_offsets` has checked that the declared storages are in the file, in their declared length.
                 Storages::Legacy { offsets, .. } => offsets.get(&view.storage).map(|_| u64::MAX),
             };
             match held {
@@ -200,28 +202,38 @@ fn says_little_endian(system: &Pickle) -> bool {
         .any(|&(key, value)| is_key(key) && system.get(value) == &Value::Bool(true))
 }
 
-/// Bytes of each storage, as the tensors' views declare them.
-fn storage_sizes(tensors: &[TensorInfo], views: &[View]) -> HashMap<String, (usize, usize)> {
-    let size = |(info, view): (&TensorInfo, &View)| {
-        (view.storage.clone(), (view.storage_elements, info.dtype.size()))
-    };
-    tensors.iter().zip(views).map(size).collect()
+/// The storages that the pickle declares, also those of tensors that no dictionary names: all of them follow it.
+fn storage_sizes<'a>(pickle: &'a Pickle, path: &Path) -> Result<HashMap<&'a str, Storage<'a>>> {
+    let mut sizes = HashMap::new();
+    for value in pickle.values() {
+        let Value::Persistent(id) = value else { continue };
+        // What is no storage fails where it is used.
+        let Ok(storage) = Storage::parse(pickle, *id) else {
+            continue;
+        };
+        let first = *sizes.entry(storage.key).or_insert(storage);
+        if first != storage {
+            let reason = format!("storage `{}` is declared twice and differently", storage.key);
+            return Err(ConvertError::malformed(path, "pickle", reason));
+        }
+    }
+    Ok(sizes)
 }
 
 /// Walks the storages behind the pickles: for each key of the list, an element count and the elements.
 fn legacy_offsets(
     file: &DataFile,
     keys: &Pickle,
-    sizes: &HashMap<String, (usize, usize)>,
+    sizes: &HashMap<&str, Storage<'_>>,
     mut position: u64,
 ) -> Result<HashMap<String, u64>> {
     let mut offsets = HashMap::new();
-    for key in keys.items(keys.root()).unwrap_or_default() {
+    for key in keys.items(keys.root()) {
         let fail = |reason: String| Err(ConvertError::malformed(file.path(), "storage list", reason));
         let Value::Str(key) = key else {
-            return fail(format!("expected names, found {key:?}"));
+            return fail(format!("expected names, found {}", key.kind()));
         };
-        let Some(&(elements, size)) = sizes.get(key) else {
+        let Some(storage) = sizes.get(key.as_str()) else {
             return fail(format!(
                 "storage `{key}` belongs to no tensor, so its length is unknown"
             ));
@@ -231,14 +243,13 @@ fn legacy_offsets(
         let count = count
             .first_chunk::<8>()
             .map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        if count != elements as u64 {
+        if count != storage.elements as u64 {
+            let elements = storage.elements;
             return fail(format!(
                 "storage `{key}` has {count} elements, its tensors expect {elements}"
             ));
         }
-        let end = count
-            .checked_mul(size as u64)
-            .and_then(|bytes| bytes.checked_add(position + 8));
+        let end = (storage.bytes() as u64).checked_add(position + 8);
         let Some(end) = end.filter(|&end| end <= file.len()) else {
             return fail(format!(
                 "storage `{key}` of {count} elements reaches past the end of the file"

@@ -1,23 +1,14 @@
 //! safetensors: a JSON table of contents, then the tensors' bytes back to back.
 
-use super::{MAX_HEADER, Source};
+use super::MAX_HEADER;
+use super::flat::{FlatFile, Gaps, Row};
+use crate::distinct::{Distinct, twice};
 use crate::error::{ConvertError, Result};
 use crate::file::DataFile;
 use crate::tensor::{DType, TensorInfo};
 use safetensors::tensor::{Dtype, TensorInfo as Record};
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
-
-/// A safetensors file whose header has been checked.
-#[derive(Debug)]
-pub(crate) struct SafetensorsFile {
-    file: DataFile,
-    tensors: Vec<TensorInfo>,
-    /// Where each tensor starts in the file.
-    offsets: Vec<u64>,
-    metadata: BTreeMap<String, String>,
-}
 
 /// Whether a file's first bytes are a header length and the brace that opens the header.
 pub(crate) fn recognises(head: &[u8], file_len: u64) -> bool {
@@ -28,93 +19,17 @@ fn header_len(head: &[u8]) -> Option<u64> {
     head.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
-impl SafetensorsFile {
-    pub(crate) fn open(file: DataFile) -> Result<Self> {
-        let length = header_len(&file.head(8)?).unwrap_or(0);
-        if length > MAX_HEADER {
-            let reason = format!("is {length} bytes long, the format allows at most {MAX_HEADER}");
-            return Err(ConvertError::malformed(file.path(), "header", reason));
-        }
-        let json = file.read(8, length as usize, "header")?;
-        let header: Header = serde_json::from_slice(&json)
-            .map_err(|e| ConvertError::malformed(file.path(), "header", e.to_string()))?;
-        let Header {
-            mut records,
-            metadata,
-        } = header;
-        records.sort_by_key(|(_, record)| record.data_offsets);
-
-        let data_start = 8 + length;
-        let mut tensors = Vec::with_capacity(records.len());
-        let mut offsets = Vec::with_capacity(records.len());
-        let mut end = 0;
-        for (name, record) in records {
-            offsets.push(data_start.saturating_add(record.data_offsets.0 as u64)); // in range once all checks passed
-            tensors.push(check(file.path(), name, &record, end)?);
-            end = record.data_offsets.1;
-        }
-        let held = file.len() - data_start;
-        if end as u64 != held {
-            let reason = format!("the tensors end at byte {end} of the data, but the file holds {held}");
-            return Err(ConvertError::malformed(file.path(), "data", reason));
-        }
-        Ok(Self {
-            file,
-            tensors,
-            offsets,
-            metadata,
-        })
+/// Opens a safetensors file and checks its header.
+pub(crate) fn open(file: DataFile) -> Result<FlatFile> {
+    let length = header_len(&file.head(8)?).unwrap_or(0);
+    if length > MAX_HEADER {
+        let reason = format!("is {length} bytes long, the format allows at most {MAX_HEADER}");
+        return Err(ConvertError::malformed(file.path(), "header", reason));
     }
-}
-
-impl Source for SafetensorsFile {
-    fn tensors(&self) -> &[TensorInfo] {
-        &self.tensors
-    }
-
-    fn read(&self, index: usize) -> Result<Vec<u8>> {
-        let info = &self.tensors[index];
-        self.file.read(
-            self.offsets[index],
-            info.byte_len(),
-            &format!("tensor `{}`", info.name),
-        )
-    }
-
-    fn metadata(&self) -> BTreeMap<String, String> {
-        self.metadata.clone()
-    }
-}
-
-/// A tensor must start where the previous one ended and be as long as its shape and type say.
-fn check(path: &Path, name: String, record: &Record, previous_end: usize) -> Result<TensorInfo> {
-    let Some(dtype) = dtype(record.dtype) else {
-        return Err(ConvertError::tensor(
-            path,
-            &name,
-            format!("element type {} is not supported", record.dtype),
-        ));
-    };
-    let info = TensorInfo {
-        name,
-        dtype,
-        shape: record.shape.clone(),
-    };
-    let expected = info.checked_byte_len(path)?;
-    let (start, end) = record.data_offsets;
-    if start != previous_end {
-        let reason =
-            format!("starts at byte {start} of the data, expected {previous_end} where the previous ends");
-        return Err(ConvertError::tensor(path, &info.name, reason));
-    }
-    if end.checked_sub(start) != Some(expected) {
-        let reason = format!(
-            "offsets {start}..{end} do not hold {expected} bytes of {:?} {dtype}",
-            info.shape
-        );
-        return Err(ConvertError::tensor(path, &info.name, reason));
-    }
-    Ok(info)
+    let json = file.read(8, length as usize, "header")?;
+    let header: Header = serde_json::from_slice(&json)
+        .map_err(|e| ConvertError::malformed(file.path(), "header", e.to_string()))?;
+    FlatFile::new(file, 8 + length, header.rows, Gaps::None, header.metadata)
 }
 
 fn dtype(dtype: Dtype) -> Option<DType> {
@@ -136,9 +51,10 @@ fn dtype(dtype: Dtype) -> Option<DType> {
     })
 }
 
-/// The header's records in file order. Unlike a map, it notices a name that occurs twice.
+/// The header's rows. Unlike a map, it notices a name that occurs twice.
+#[derive(Default)]
 struct Header {
-    records: Vec<(String, Record)>,
+    rows: Vec<Row>,
     metadata: BTreeMap<String, String>,
 }
 
@@ -158,23 +74,27 @@ impl<'de> Visitor<'de> for HeaderVisitor {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Header, M::Error> {
-        let mut header = Header {
-            records: Vec::new(),
-            metadata: BTreeMap::new(),
-        };
+        let mut header = Header::default();
         let mut seen = HashSet::new();
         while let Some(name) = map.next_key::<String>()? {
             if !seen.insert(name.clone()) {
-                return Err(de::Error::custom(format!("`{name}` occurs twice")));
+                return Err(twice(&name));
             }
+            let fail = |reason: String| M::Error::custom(format!("`{name}`: {reason}"));
             if name == "__metadata__" {
-                header.metadata = map.next_value()?;
-            } else {
-                let record = map
-                    .next_value()
-                    .map_err(|e| de::Error::custom(format!("tensor `{name}`: {e}")))?;
-                header.records.push((name, record));
+                let metadata: Distinct<_> = map.next_value().map_err(|e| fail(e.to_string()))?;
+                header.metadata = metadata.0;
+                continue;
             }
+            let record: Record = map.next_value().map_err(|e| fail(e.to_string()))?;
+            let Some(dtype) = dtype(record.dtype) else {
+                return Err(fail(format!("element type {} is not supported", record.dtype)));
+            };
+            let (start, end) = record.data_offsets;
+            let shape = record.shape;
+            header
+                .rows
+                .push((TensorInfo { name, dtype, shape }, (start as u64, end as u64)));
         }
         Ok(header)
     }
@@ -184,19 +104,20 @@ impl<'de> Visitor<'de> for HeaderVisitor {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::read::Source;
 
-    fn open(header: &str, data: &[u8]) -> Result<SafetensorsFile> {
+    fn open_with(header: &str, data: &[u8]) -> Result<FlatFile> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.safetensors");
         let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
         bytes.extend_from_slice(header.as_bytes());
         bytes.extend_from_slice(data);
         std::fs::write(&path, bytes).unwrap();
-        SafetensorsFile::open(DataFile::open(&path)?)
+        open(DataFile::open(&path)?)
     }
 
     fn message(header: &str, data: &[u8]) -> String {
-        open(header, data).unwrap_err().to_string()
+        open_with(header, data).unwrap_err().to_string()
     }
 
     const TWO: &str = r#"{"__metadata__":{"format":"pt"},
@@ -204,7 +125,7 @@ mod tests {
 
     #[test]
     fn tensors_come_in_file_order_with_their_bytes() {
-        let file = open(TWO, &[1, 2, 3, 4, 5, 6]).unwrap();
+        let file = open_with(TWO, &[1, 2, 3, 4, 5, 6]).unwrap();
         let names: Vec<_> = file.tensors().iter().map(|t| t.name.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
         assert_eq!(file.read(1).unwrap(), [5, 6]);
@@ -236,6 +157,15 @@ mod tests {
     fn a_name_that_occurs_twice_is_refused() {
         let record = r#"{"dtype":"U8","shape":[1],"data_offsets":[0,1]}"#;
         assert!(message(&format!(r#"{{"a":{record},"a":{record}}}"#), &[0]).contains("`a` occurs twice"));
+        let metadata = r#"{"__metadata__":{"k":"1","k":"2"}}"#;
+        assert!(message(metadata, &[]).contains("`__metadata__`: `k` occurs twice"));
+    }
+
+    #[test]
+    fn more_dimensions_than_any_network_has_are_refused() {
+        let shape = vec!["1"; 17].join(",");
+        let header = format!(r#"{{"a":{{"dtype":"U8","shape":[{shape}],"data_offsets":[0,1]}}}}"#);
+        assert!(message(&header, &[0]).contains("tensor `a`: has 17 dimensions, expected at most 16"));
     }
 
     #[test]
@@ -249,14 +179,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.safetensors");
         std::fs::write(&path, u64::to_le_bytes(99_999_999)).unwrap();
-        let error = SafetensorsFile::open(DataFile::open(&path).unwrap())
-            .unwrap_err()
-            .to_string();
+        let error = open(DataFile::open(&path).unwrap()).unwrap_err().to_string();
         assert!(error.contains("the file has 8 bytes"), "{error}");
         std::fs::write(&path, u64::to_le_bytes(u64::MAX)).unwrap();
-        let error = SafetensorsFile::open(DataFile::open(&path).unwrap())
-            .unwrap_err()
-            .to_string();
+        let error = open(DataFile::open(&path).unwrap()).unwrap_err().to_string();
         assert!(error.contains("at most 100000000"), "{error}");
     }
 }

@@ -2,10 +2,14 @@
 
 use crate::error::{ConvertError, Result};
 use crate::file::DataFile;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::sync::{Mutex, PoisonError};
 use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
+
+/// Most members of an archive; R152x4 has 459 tensors.
+const MAX_MEMBERS: usize = 1 << 16;
 
 /// A member of the archive.
 #[derive(Debug, Clone)]
@@ -24,6 +28,7 @@ pub(crate) struct Member {
 pub(crate) struct Archive {
     file: DataFile,
     members: Vec<Member>,
+    by_name: HashMap<String, usize>,
     archive: Mutex<ZipArchive<BufReader<File>>>,
 }
 
@@ -38,6 +43,10 @@ impl Archive {
                 "zip directory",
                 "two members share the same bytes",
             ));
+        }
+        if archive.len() > MAX_MEMBERS {
+            let reason = format!("has {} members, expected at most {MAX_MEMBERS}", archive.len());
+            return Err(ConvertError::malformed(file.path(), "zip directory", reason));
         }
         let mut members = Vec::with_capacity(archive.len());
         for index in 0..archive.len() {
@@ -54,9 +63,15 @@ impl Archive {
                 index,
             });
         }
+        let by_name = members
+            .iter()
+            .enumerate()
+            .map(|(index, member)| (member.name.clone(), index))
+            .collect();
         Ok(Self {
             file,
             members,
+            by_name,
             archive: Mutex::new(archive),
         })
     }
@@ -70,7 +85,7 @@ impl Archive {
     }
 
     pub(crate) fn member(&self, name: &str) -> Option<&Member> {
-        self.members.iter().find(|member| member.name == name)
+        self.by_name.get(name).map(|&index| &self.members[index])
     }
 
     /// Bytes `start..start + len` of a member. A whole stored member is checked against its checksum, unless that

@@ -2,6 +2,7 @@
 
 use super::safetensors::reject_duplicates;
 use crate::burnpack::{ALIGNMENT, HEADER_LEN, MAGIC, PackType, Record, Table, VERSION};
+use crate::distinct::Distinct;
 use crate::error::{ConvertError, Result};
 use crate::file::write_atomic;
 use crate::tensor::Entry;
@@ -21,8 +22,8 @@ pub fn write_burnpack(
 ) -> Result<()> {
     reject_duplicates(path, &entries)?;
     let mut table = Table {
-        tensors: BTreeMap::new(),
-        metadata: metadata.clone(),
+        tensors: Distinct::default(),
+        metadata: Distinct(metadata.clone()),
     };
     let mut end = 0u64;
     for Entry { info, .. } in &entries {
@@ -36,7 +37,7 @@ pub fn write_burnpack(
         let start = end.next_multiple_of(ALIGNMENT);
         end = start + info.byte_len() as u64;
         let shape = info.shape.iter().map(|&dim| dim as u64).collect();
-        table.tensors.insert(
+        table.tensors.0.insert(
             info.name.clone(),
             Record {
                 dtype,

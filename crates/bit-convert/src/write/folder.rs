@@ -17,7 +17,8 @@ pub(crate) fn transformers_configs(config: &BitConfig, processor: Option<&ImageP
         .collect()
 }
 
-/// timm's `config.json`, from which `timm.create_model("local-dir:…")` makes the model.
+/// timm's `config.json`, from which `timm.create_model("local-dir:…")` makes the model, and why it says nothing of the
+/// image processor, if so.
 ///
 /// # Errors
 ///
@@ -26,7 +27,7 @@ pub(crate) fn timm_config(
     folder: &Path,
     config: &BitConfig,
     processor: Option<&ImageProcessorConfig>,
-) -> Result<Texts> {
+) -> Result<(Texts, Option<ConvertError>)> {
     let Some(architecture) = published(config) else {
         let reason = "timm makes only BiT's six published architectures from a folder; a single file \
              (a destination that ends in .safetensors) can have any shape";
@@ -39,20 +40,22 @@ pub(crate) fn timm_config(
     let mut pretrained = json!({
         "tag": "bit_burn",
         "custom_load": false,
-        "input_size": [config.num_channels, 224, 224],
         "fixed_input_size": false,
-        "interpolation": "bilinear",
-        "crop_pct": 1.0,
-        "crop_mode": "center",
-        "mean": [0.5, 0.5, 0.5],
-        "std": [0.5, 0.5, 0.5],
         "num_classes": config.num_labels(),
         "pool_size": [7, 7],
         "first_conv": "stem.conv",
         "classifier": "head.fc",
     });
-    if let Some(processor) = processor {
-        add_processor(&mut pretrained, processor, config.num_channels);
+    let words = processor.map(|processor| timm_words(processor, config.num_channels));
+    let unsaid = matches!(words, Some(None)).then(|| ConvertError::Unwritable {
+        path: folder.to_path_buf(),
+        format: "timm's `pretrained_cfg`",
+        reason: "timm only resizes the shorter edge, crops a square from the center and normalizes; the image processor \
+             does something else, so nothing is said of it"
+            .into(),
+    });
+    for (key, value) in words.flatten().into_iter().flatten() {
+        pretrained[key] = value;
     }
     let json = json!({
         "architecture": format!("resnetv2_{}_bit", architecture.name.trim_start_matches('R')),
@@ -60,7 +63,7 @@ pub(crate) fn timm_config(
         "num_features": config.out_channels(),
         "pretrained_cfg": pretrained,
     });
-    Ok(vec![("config.json", format!("{json:#}\n"))])
+    Ok((vec![("config.json", format!("{json:#}\n"))], unsaid))
 }
 
 /// Whether `timm.create_model` can make this network from a folder: its architecture is one of the published ones.
@@ -88,34 +91,98 @@ fn is(config: &BitConfig, architecture: &Architecture) -> bool {
         && config.embedding_dynamic_padding == known.embedding_dynamic_padding
 }
 
-/// Says in timm's words what the processor does, as far as timm has words for it.
-fn add_processor(pretrained: &mut Value, processor: &ImageProcessorConfig, channels: usize) {
-    let side = |size: &Option<SizeDict>| {
-        size.as_ref()
-            .and_then(|size| size.entries().first().map(|(_, n)| *n))
+/// What the processor does in timm's words, or `None` when timm has none for it.
+fn timm_words(processor: &ImageProcessorConfig, channels: usize) -> Option<Vec<(&'static str, Value)>> {
+    let interpolation = match processor.resample? {
+        Resample::Bicubic => "bicubic",
+        Resample::Bilinear => "bilinear",
+        Resample::Nearest => "nearest",
+        _ => return None,
     };
-    if let Some(crop) = side(&processor.crop_size) {
-        pretrained["input_size"] = json!([channels, crop, crop]);
-        if let Some(resize) = side(&processor.size) {
-            pretrained["crop_pct"] = json!(crop as f64 / resize.max(1) as f64);
+    let (Some(SizeDict::ShortestEdge(resize)), Some(SizeDict::HeightWidth { height, width })) =
+        (processor.size, processor.crop_size)
+    else {
+        return None;
+    };
+    let steps = [
+        processor.do_resize,
+        processor.do_center_crop,
+        processor.do_rescale,
+        processor.do_normalize,
+    ];
+    let scales_by_255 = (processor.rescale_factor? * 255.0 - 1.0).abs() < 1e-6;
+    if steps != [Some(true); 4] || processor.do_pad == Some(true) || height != width || !scales_by_255 {
+        return None;
+    }
+    let each = |values: &Option<PerChannel>| match values {
+        Some(PerChannel::Each(values)) => Some(json!(values)),
+        Some(PerChannel::All(value)) => Some(json!(vec![value; channels])),
+        None => None,
+    };
+    Some(vec![
+        ("input_size", json!([channels, height, width])),
+        ("interpolation", json!(interpolation)),
+        ("crop_pct", json!(crop_pct(height, resize))),
+        ("crop_mode", json!("center")),
+        ("mean", each(&processor.image_mean)?),
+        ("std", each(&processor.image_std)?),
+    ])
+}
+
+/// The share for which timm's `floor(crop / share)` is the shorter edge after resizing.
+fn crop_pct(crop: usize, resize: usize) -> f64 {
+    let (crop, resize) = (crop as f64, resize.max(1) as f64);
+    let mut share = crop / resize;
+    while (crop / share).floor() < resize {
+        share = share.next_down();
+    }
+    share
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn timm_resizes_to_the_size_that_was_meant(crop in 1usize..5000, resize in 1usize..5000) {
+            prop_assert_eq!((crop as f64 / crop_pct(crop, resize)).floor() as usize, resize);
         }
     }
-    let names = [
-        (Resample::Bicubic, "bicubic"),
-        (Resample::Bilinear, "bilinear"),
-        (Resample::Nearest, "nearest"),
-    ];
-    if let Some((_, name)) = names
-        .iter()
-        .find(|(resample, _)| processor.resample == Some(*resample))
-    {
-        pretrained["interpolation"] = json!(name);
-    }
-    for (key, values) in [("mean", &processor.image_mean), ("std", &processor.image_std)] {
-        match values {
-            Some(PerChannel::Each(values)) => pretrained[key] = json!(values),
-            Some(PerChannel::All(value)) => pretrained[key] = json!(vec![value; channels]),
-            None => {}
+
+    #[test]
+    fn a_processor_that_timm_has_no_words_for_is_not_made_up() {
+        let usual = ImageProcessorConfig::default();
+        assert!(timm_words(&usual, 3).is_some());
+        let others = [
+            ImageProcessorConfig {
+                size: Some(SizeDict::square(224)),
+                ..usual.clone()
+            },
+            ImageProcessorConfig {
+                crop_size: Some(SizeDict::HeightWidth { height: 2, width: 3 }),
+                ..usual.clone()
+            },
+            ImageProcessorConfig {
+                do_center_crop: Some(false),
+                ..usual.clone()
+            },
+            ImageProcessorConfig {
+                do_resize: None,
+                ..usual.clone()
+            },
+            ImageProcessorConfig {
+                rescale_factor: Some(1.0),
+                ..usual.clone()
+            },
+            ImageProcessorConfig {
+                resample: Some(Resample::Lanczos),
+                ..usual
+            },
+        ];
+        for other in others {
+            assert_eq!(timm_words(&other, 3), None, "{other:?}");
         }
     }
 }

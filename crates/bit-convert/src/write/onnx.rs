@@ -9,8 +9,9 @@ mod network;
 mod proto;
 mod standardize;
 
+use super::safetensors::reject_duplicates;
 use crate::error::{ConvertError, Result};
-use crate::file::write_atomic;
+use crate::file::{publish, stage, write_atomic};
 use crate::tensor::{DType, Entry, TensorInfo};
 use bit_config::BitConfig;
 use graph::{Graph, onnx_type};
@@ -55,6 +56,7 @@ pub(crate) fn write_onnx_within(
     metadata: &BTreeMap<String, String>,
     max_bytes: u64,
 ) -> Result<Vec<PathBuf>> {
+    reject_duplicates(path, &entries)?;
     let entries: Vec<_> = entries.into_iter().map(|entry| prepare(entry, dtype)).collect();
     let total: u64 = entries.iter().map(|entry| entry.info.byte_len() as u64).sum();
     let graph = network::build(config, entries.iter().map(|entry| &entry.info)).map_err(|reason| {
@@ -161,7 +163,7 @@ fn record_len(header: &[u8], info: &TensorInfo) -> u64 {
     proto::length_prefix(5, len).len() as u64 + len
 }
 
-/// Writes `FILE.data` with the tensors and then `FILE` with references to it.
+/// Writes `FILE.data` with the tensors and `FILE` with references to it. Both are whole before either gets its name.
 fn write_external(
     path: &Path,
     entries: Vec<Entry<'_>>,
@@ -189,7 +191,7 @@ fn write_external(
         graph.initializer(&tensor);
         offset += len;
     }
-    write_atomic(&data_path, |writer| {
+    let data = stage(&data_path, |writer| {
         for entry in entries {
             writer
                 .write_all(&entry.read(&data_path)?)
@@ -197,7 +199,7 @@ fn write_external(
         }
         Ok(())
     })?;
-    write_atomic(path, |writer| {
+    let model = stage(path, |writer| {
         let graph = graph.into_bytes();
         for bytes in [
             model_head(metadata),
@@ -210,5 +212,6 @@ fn write_external(
         }
         Ok(())
     })?;
+    publish(vec![data, model])?;
     Ok(vec![path.to_path_buf(), data_path])
 }

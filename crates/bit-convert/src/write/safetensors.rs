@@ -1,7 +1,8 @@
 //! Writing safetensors, byte for byte as the Python library does, in one file or in shards.
 
 use crate::error::{ConvertError, Result};
-use crate::file::write_atomic;
+use crate::file::{Staged, publish, stage};
+use crate::locate::refuse_shadowed;
 use crate::tensor::{DType, Entry, TensorInfo};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo as Record};
 use serde_json::json;
@@ -23,14 +24,19 @@ pub const MAX_SHARD_BYTES: u64 = 5_000_000_000;
 /// left behind then.
 pub fn write_safetensors(
     path: &Path,
-    mut entries: Vec<Entry<'_>>,
+    entries: Vec<Entry<'_>>,
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
+    publish(vec![staged(path, entries, metadata)?]).map(drop)
+}
+
+/// The file before it has its name.
+fn staged(path: &Path, mut entries: Vec<Entry<'_>>, metadata: &BTreeMap<String, String>) -> Result<Staged> {
     reject_duplicates(path, &entries)?;
     let rank = |info: &TensorInfo| std::cmp::Reverse(dtype(info.dtype));
     entries.sort_by(|a, b| (rank(&a.info), &a.info.name).cmp(&(rank(&b.info), &b.info.name)));
     let header = header(path, &entries, metadata)?;
-    write_atomic(path, |writer| {
+    stage(path, |writer| {
         let failed = |e| ConvertError::io(path, "write")(e);
         writer
             .write_all(&(header.len() as u64).to_le_bytes())
@@ -46,15 +52,19 @@ pub fn write_safetensors(
 /// Writes `model.safetensors` into a folder, or, above `max_shard_bytes`, `model-00001-of-0000N.safetensors` and
 /// `model.safetensors.index.json` as transformers does. Returns the files written, the index last.
 ///
+/// The files get their names when all of them are written, the index last.
+///
 /// # Errors
 ///
-/// As [`write_safetensors`].
+/// As [`write_safetensors`]; when there are shards and the folder holds a `model.safetensors`, which would be read
+/// instead of them.
 pub fn write_safetensors_shards(
     folder: &Path,
     entries: Vec<Entry<'_>>,
     metadata: &BTreeMap<String, String>,
     max_shard_bytes: u64,
 ) -> Result<Vec<PathBuf>> {
+    const INDEX: &str = "model.safetensors.index.json";
     reject_duplicates(folder, &entries)?;
     let total_size: u64 = entries.iter().map(|entry| entry.info.byte_len() as u64).sum();
     let total_parameters: u64 = entries.iter().map(|entry| entry.info.elements() as u64).sum();
@@ -64,32 +74,24 @@ pub fn write_safetensors_shards(
         write_safetensors(&path, shards.pop().unwrap_or_default(), metadata)?;
         return Ok(vec![path]);
     }
+    refuse_shadowed(folder, INDEX)?;
     let count = shards.len();
     let mut weight_map = BTreeMap::new();
     let mut files = Vec::new();
     for (i, shard) in shards.into_iter().enumerate() {
         let name = format!("model-{:05}-of-{count:05}.safetensors", i + 1);
         weight_map.extend(shard.iter().map(|entry| (entry.info.name.clone(), name.clone())));
-        files.push(folder.join(&name));
-        write_safetensors(&folder.join(&name), shard, metadata)?;
+        files.push(staged(&folder.join(name), shard, metadata)?);
     }
     let index = json!({
         "metadata": {"total_parameters": total_parameters, "total_size": total_size},
         "weight_map": weight_map,
     });
-    let path = folder.join("model.safetensors.index.json");
-    write_text(&path, &format!("{index:#}\n"))?;
-    files.push(path);
-    Ok(files)
-}
-
-/// Writes a small text file whole or not at all.
-pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
-    write_atomic(path, |writer| {
-        writer
-            .write_all(text.as_bytes())
-            .map_err(ConvertError::io(path, "write"))
-    })
+    let path = folder.join(INDEX);
+    files.push(stage(&path, |writer| {
+        writeln!(writer, "{index:#}").map_err(ConvertError::io(&path, "write"))
+    })?);
+    publish(files)
 }
 
 /// Groups of tensors in their order, each below the limit unless a single tensor is above it.
@@ -221,6 +223,40 @@ mod tests {
                 entry.read(Path::new("")).unwrap().as_ref()
             );
         }
+    }
+
+    #[test]
+    fn shards_are_not_written_beside_a_file_that_would_be_read_instead() {
+        let folder = tempfile::tempdir().unwrap();
+        write_safetensors_shards(folder.path(), entries(), &metadata(), u64::MAX).unwrap();
+        let refused = write_safetensors_shards(folder.path(), entries(), &metadata(), 13).unwrap_err();
+        let message = refused.to_string();
+        assert!(
+            message.contains("model.safetensors: is there already"),
+            "{message}"
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_shard_that_fails_leaves_the_shards_that_were_there() {
+        let folder = tempfile::tempdir().unwrap();
+        write_safetensors_shards(folder.path(), entries(), &metadata(), 13).unwrap();
+        let mut failing = entries();
+        failing.pop();
+        let info = TensorInfo {
+            name: "n".to_owned(),
+            dtype: DType::I64,
+            shape: vec![1],
+        };
+        let gone = |info: &TensorInfo| Err(ConvertError::tensor(Path::new("source"), &info.name, "gone"));
+        failing.push(Entry::new(info.clone(), move || gone(&info)));
+        assert!(write_safetensors_shards(folder.path(), failing, &metadata(), 13).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
+        assert_eq!(
+            Checkpoint::open(folder.path()).unwrap().read("b").unwrap().bytes,
+            [1; 8]
+        );
     }
 
     #[test]

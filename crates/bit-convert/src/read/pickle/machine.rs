@@ -3,7 +3,7 @@
 use super::{GLOBALS, Id, MAX_PICKLE, MAX_VALUES, Pickle, Value};
 use crate::error::{ConvertError, Result};
 use std::collections::HashMap;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, ErrorKind, Read};
 use std::path::Path;
 
 struct Input<'a, R> {
@@ -19,9 +19,7 @@ impl<R: BufRead> Input<'_, R> {
 
     fn bytes(&mut self, len: u64) -> Result<Vec<u8>> {
         if len > MAX_PICKLE - self.position {
-            return Err(self.fail(format!(
-                "is longer than {MAX_PICKLE} bytes, more than any state dict needs"
-            )));
+            return Err(self.too_long());
         }
         // Grows with the bytes that are there, not with the length that is claimed.
         let mut bytes = Vec::new();
@@ -34,10 +32,24 @@ impl<R: BufRead> Input<'_, R> {
         Ok(bytes)
     }
 
+    /// As [`bytes`](Self::bytes), for the few that an opcode has: nothing is allocated.
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        self.position += N as u64;
+        if self.position > MAX_PICKLE {
+            return Err(self.too_long());
+        }
         let mut array = [0; N];
-        array.copy_from_slice(&self.bytes(N as u64)?);
-        Ok(array)
+        match self.reader.read_exact(&mut array) {
+            Ok(()) => Ok(array),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(self.fail("ends too early")),
+            Err(error) => Err(ConvertError::io(self.path, "read")(error)),
+        }
+    }
+
+    fn too_long(&self) -> ConvertError {
+        self.fail(format!(
+            "is longer than {MAX_PICKLE} bytes, more than any state dict needs"
+        ))
     }
 
     fn line(&mut self) -> Result<String> {
@@ -98,7 +110,7 @@ impl<'a, R: BufRead> Machine<'a, R> {
         match opcode {
             0x80 => { self.input.array::<1>()?; }                                    // PROTO
             0x95 => { self.input.array::<8>()?; }                                    // FRAME
-            b'(' => self.marks.push(self.stack.len()),
+            b'(' => { self.check_room(self.marks.len())?; self.marks.push(self.stack.len()) }
             b'0' => { self.pop()?; }
             b'N' => self.push(Value::None)?,
             0x88 => self.push(Value::Bool(true))?,
@@ -137,16 +149,22 @@ impl<'a, R: BufRead> Machine<'a, R> {
         Ok(())
     }
 
-    fn add(&mut self, value: Value) -> Result<Id> {
-        if self.values.len() >= MAX_VALUES {
-            return Err(self.input.fail(format!("builds more than {MAX_VALUES} values")));
+    /// Bounds everything that grows by one with an opcode.
+    fn check_room(&self, len: usize) -> Result<()> {
+        match len < MAX_VALUES {
+            true => Ok(()),
+            false => Err(self.input.fail(format!("builds more than {MAX_VALUES} values"))),
         }
-        self.values.push(value);
-        Ok((self.values.len() - 1) as Id)
     }
 
     fn push(&mut self, value: Value) -> Result<()> {
-        let id = self.add(value)?;
+        self.check_room(self.values.len())?;
+        self.values.push(value);
+        self.push_again((self.values.len() - 1) as Id)
+    }
+
+    fn push_again(&mut self, id: Id) -> Result<()> {
+        self.check_room(self.stack.len())?;
         self.stack.push(id);
         Ok(())
     }
@@ -208,7 +226,9 @@ impl<'a, R: BufRead> Machine<'a, R> {
         let id = self.pop()?;
         match &self.values[id as usize] {
             Value::Str(text) => Ok(text.clone()),
-            other => Err(self.input.fail(format!("expected a string, found {other:?}"))),
+            other => Err(self
+                .input
+                .fail(format!("expected a string, found {}", other.kind()))),
         }
     }
 
@@ -237,6 +257,7 @@ impl<'a, R: BufRead> Machine<'a, R> {
 
     fn memoize(&mut self, slot: u32) -> Result<()> {
         let top = self.top()?;
+        self.check_room(self.memo.len())?;
         self.memo.insert(slot, top);
         Ok(())
     }
@@ -247,8 +268,7 @@ impl<'a, R: BufRead> Machine<'a, R> {
                 .input
                 .fail(format!("recalls value {slot}, which was never stored")));
         };
-        self.stack.push(id);
-        Ok(())
+        self.push_again(id)
     }
 
     fn global(&mut self, module: &str, name: &str) -> Result<()> {

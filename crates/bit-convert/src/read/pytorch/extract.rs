@@ -1,8 +1,9 @@
 //! The tensors that a pickle describes, each as a view of a storage.
 
+use super::storage::{Storage, size};
 use crate::error::{ConvertError, Result};
 use crate::read::pickle::{Id, Pickle, Value};
-use crate::tensor::{DType, TensorInfo};
+use crate::tensor::{MAX_RANK, TensorInfo};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -12,12 +13,15 @@ const MAX_DEPTH: usize = 32;
 const MAX_ENTRIES: usize = 1 << 16;
 /// Longest name of a tensor.
 const MAX_NAME: usize = 1024;
+/// Bytes of all names of tensors together; R152x4's are 25 kB.
+const MAX_NAMES: usize = 4 << 20;
 
-/// A tensor as PyTorch describes it: a strided window of a storage, all in elements.
+/// A tensor as PyTorch describes it: a strided window of a storage, in elements.
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) storage: String,
-    pub(super) storage_elements: usize,
+    /// Bytes of the whole storage.
+    pub(super) storage_bytes: usize,
     pub(super) offset: usize,
     pub(super) stride: Vec<usize>,
     /// Elements from `offset` to one past the last that is used.
@@ -37,6 +41,7 @@ pub(super) fn tensors(pickle: &Pickle, path: &Path) -> Result<(Vec<TensorInfo>, 
         views: vec![],
         names: HashSet::new(),
         entries: 0,
+        name_bytes: 0,
     };
     extractor.dictionary(pickle.root(), "", 0)?;
     Ok((extractor.tensors, extractor.views))
@@ -49,6 +54,7 @@ struct Extractor<'a> {
     views: Vec<View>,
     names: HashSet<String>,
     entries: usize,
+    name_bytes: usize,
 }
 
 impl Extractor<'_> {
@@ -83,13 +89,13 @@ impl Extractor<'_> {
     }
 
     fn call(&mut self, name: String, function: &str, args: Id) -> Result<()> {
-        let args = self.pickle.items(args).unwrap_or_default();
+        let args = self.pickle.args(args);
         let built = match (function, &args[..]) {
             // A parameter is its tensor and flags.
             ("torch._utils._rebuild_parameter", [Value::Call(function, args), ..])
                 if function.starts_with("torch._utils._rebuild_tensor") =>
             {
-                let args = self.pickle.items(*args).unwrap_or_default();
+                let args = self.pickle.args(*args);
                 self.tensor(&name, &args)
             }
             (function, args) if function.starts_with("torch._utils._rebuild_tensor") => {
@@ -100,6 +106,11 @@ impl Extractor<'_> {
         let (info, view) = built?;
         if !self.names.insert(name.clone()) {
             return Err(ConvertError::tensor(self.path, &name, "occurs twice"));
+        }
+        self.name_bytes += name.len();
+        if self.name_bytes > MAX_NAMES {
+            let reason = format!("the names of its tensors have more than {MAX_NAMES} bytes");
+            return Err(ConvertError::malformed(self.path, "pickle", reason));
         }
         self.tensors.push(info);
         self.views.push(view);
@@ -112,28 +123,15 @@ impl Extractor<'_> {
         let [Value::Persistent(storage), offset, shape, stride, ..] = args else {
             return Err(fail("expected (storage, offset, shape, stride)"));
         };
-        let storage = self.pickle.items(*storage).unwrap_or_default();
-        let [
-            Value::Str(tag),
-            Value::Global(class),
-            Value::Str(key),
-            _,
-            elements,
-            ..,
-        ] = storage[..]
-        else {
-            return Err(fail(
-                "expected a storage ('storage', type, key, device, elements)",
-            ));
-        };
-        let (Some(dtype), "storage") = (storage_dtype(class), tag.as_str()) else {
-            return Err(fail(&format!("`{class}` is not a storage type")));
-        };
-        let (Some(offset), Some(elements)) = (size(offset), size(elements)) else {
-            return Err(fail("its offset or storage size is not a count"));
+        let storage = Storage::parse(self.pickle, *storage).map_err(|reason| fail(&reason))?;
+        let Storage { dtype, elements, .. } = storage;
+        let Some(offset) = size(offset) else {
+            return Err(fail("its offset is not a count"));
         };
         let (Some(shape), Some(stride)) = (self.sizes(shape), self.sizes(stride)) else {
-            return Err(fail("its shape or stride is not a tuple of counts"));
+            return Err(fail(&format!(
+                "its shape or stride is not a tuple of at most {MAX_RANK} counts"
+            )));
         };
         let info = TensorInfo {
             name: name.to_owned(),
@@ -150,14 +148,11 @@ impl Extractor<'_> {
                 info.shape
             )));
         };
-        if elements.checked_mul(dtype.size()).is_none() {
-            return Err(fail("its storage is larger than memory"));
-        }
         Ok((
             info,
             View {
-                storage: key.clone(),
-                storage_elements: elements,
+                storage: storage.key.to_owned(),
+                storage_bytes: storage.bytes(),
                 offset,
                 stride,
                 extent,
@@ -167,23 +162,16 @@ impl Extractor<'_> {
 
     fn sizes(&self, value: &Value) -> Option<Vec<usize>> {
         match value {
-            Value::Tuple(items) | Value::List(items) => {
+            Value::Tuple(items) | Value::List(items) if items.len() <= MAX_RANK => {
                 items.iter().map(|&id| size(self.pickle.get(id))).collect()
             }
             // torch.Size((…)) is recorded as a call with that tuple.
-            Value::Call("torch.Size", args) => match self.pickle.items(*args)?[..] {
-                [Value::Tuple(items)] => items.iter().map(|&id| size(self.pickle.get(id))).collect(),
+            Value::Call("torch.Size", args) => match self.pickle.args(*args)[..] {
+                [tuple @ Value::Tuple(_)] => self.sizes(tuple),
                 _ => None,
             },
             _ => None,
         }
-    }
-}
-
-fn size(value: &Value) -> Option<usize> {
-    match value {
-        Value::Int(n) => usize::try_from(*n).ok(),
-        _ => None,
     }
 }
 
@@ -198,20 +186,4 @@ fn extent(shape: &[usize], stride: &[usize]) -> Option<usize> {
     let step =
         |last: usize, (dim, stride): (&usize, &usize)| last.checked_add((dim - 1).checked_mul(*stride)?);
     shape.iter().zip(stride).try_fold(0, step)?.checked_add(1)
-}
-
-fn storage_dtype(class: &str) -> Option<DType> {
-    Some(match class {
-        "torch.DoubleStorage" => DType::F64,
-        "torch.FloatStorage" => DType::F32,
-        "torch.HalfStorage" => DType::F16,
-        "torch.BFloat16Storage" => DType::BF16,
-        "torch.LongStorage" => DType::I64,
-        "torch.IntStorage" => DType::I32,
-        "torch.ShortStorage" => DType::I16,
-        "torch.CharStorage" => DType::I8,
-        "torch.ByteStorage" => DType::U8,
-        "torch.BoolStorage" => DType::Bool,
-        _ => return None,
-    })
 }
