@@ -134,8 +134,8 @@ fn place(tensors: &BitTensors<'_>, name: &str) -> PathBuf {
     }
 }
 
-/// timm resizes the shorter edge to `floor(input / crop_pct)` and crops the center.
-fn timm_processor(pretrained: &Value) -> Option<ImageProcessorConfig> {
+/// timm resizes the shorter edge to `floor(input / crop_pct)` and crops the center; to "squash" is to resize both edges.
+pub(crate) fn timm_processor(pretrained: &Value) -> Option<ImageProcessorConfig> {
     let input = pretrained["input_size"].as_array()?.last()?.as_u64()? as usize;
     let crop_pct = pretrained["crop_pct"].as_f64().filter(|pct| *pct > 0.0)?;
     let values = |key: &str| -> Option<PerChannel> {
@@ -151,8 +151,15 @@ fn timm_processor(pretrained: &Value) -> Option<ImageProcessorConfig> {
         "nearest" => Resample::Nearest,
         _ => return None,
     };
+    let resized = (input as f64 / crop_pct) as usize;
+    let size = match pretrained["crop_mode"].as_str().unwrap_or("center") {
+        "center" => SizeDict::ShortestEdge(resized),
+        "squash" => SizeDict::square(resized),
+        _ => return None,
+    };
     Some(ImageProcessorConfig {
-        size: Some(SizeDict::ShortestEdge((input as f64 / crop_pct) as usize)),
+        size: Some(size),
+        do_center_crop: Some(size != SizeDict::square(input)),
         crop_size: Some(SizeDict::square(input)),
         resample: Some(resample),
         image_mean: values("mean"),

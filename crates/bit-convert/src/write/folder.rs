@@ -99,19 +99,19 @@ fn timm_words(processor: &ImageProcessorConfig, channels: usize) -> Option<Vec<(
         Resample::Nearest => "nearest",
         _ => return None,
     };
-    let (Some(SizeDict::ShortestEdge(resize)), Some(SizeDict::HeightWidth { height, width })) =
-        (processor.size, processor.crop_size)
-    else {
-        return None;
+    let crops = processor.do_center_crop?;
+    let (side, share, mode) = match (processor.size?, processor.crop_size) {
+        (SizeDict::ShortestEdge(resize), Some(SizeDict::HeightWidth { height, width }))
+            if crops && height == width =>
+        {
+            (height, crop_pct(height, resize), "center")
+        }
+        (SizeDict::HeightWidth { height, width }, _) if !crops && height == width => (height, 1.0, "squash"),
+        _ => return None,
     };
-    let steps = [
-        processor.do_resize,
-        processor.do_center_crop,
-        processor.do_rescale,
-        processor.do_normalize,
-    ];
+    let steps = [processor.do_resize, processor.do_rescale, processor.do_normalize];
     let scales_by_255 = (processor.rescale_factor? * 255.0 - 1.0).abs() < 1e-6;
-    if steps != [Some(true); 4] || processor.do_pad == Some(true) || height != width || !scales_by_255 {
+    if steps != [Some(true); 3] || processor.do_pad == Some(true) || !scales_by_255 {
         return None;
     }
     let each = |values: &Option<PerChannel>| match values {
@@ -120,10 +120,10 @@ fn timm_words(processor: &ImageProcessorConfig, channels: usize) -> Option<Vec<(
         None => None,
     };
     Some(vec![
-        ("input_size", json!([channels, height, width])),
+        ("input_size", json!([channels, side, side])),
         ("interpolation", json!(interpolation)),
-        ("crop_pct", json!(crop_pct(height, resize))),
-        ("crop_mode", json!("center")),
+        ("crop_pct", json!(share)),
+        ("crop_mode", json!(mode)),
         ("mean", each(&processor.image_mean)?),
         ("std", each(&processor.image_std)?),
     ])
@@ -142,6 +142,7 @@ fn crop_pct(crop: usize, resize: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::published::timm_processor;
     use proptest::prelude::*;
 
     proptest! {
@@ -149,6 +150,20 @@ mod tests {
         fn timm_resizes_to_the_size_that_was_meant(crop in 1usize..5000, resize in 1usize..5000) {
             prop_assert_eq!((crop as f64 / crop_pct(crop, resize)).floor() as usize, resize);
         }
+    }
+
+    #[test]
+    fn resizing_to_a_square_comes_back_from_timms_words() {
+        let processor = ImageProcessorConfig {
+            size: Some(SizeDict::square(128)),
+            crop_size: Some(SizeDict::square(128)),
+            do_center_crop: Some(false),
+            resample: Some(Resample::Bilinear),
+            ..ImageProcessorConfig::default()
+        };
+        let words: Value = timm_words(&processor, 3).into_iter().flatten().collect();
+        assert_eq!(words["crop_mode"], "squash");
+        assert_eq!(timm_processor(&words).as_ref(), Some(&processor));
     }
 
     #[test]
