@@ -81,7 +81,9 @@ fn palette(bytes: &[u8], indices: &[u8], limits: &Limits) -> Result<Picture, Ima
         decoder.colortype().map_err(error)?,
         decoder.read_image().map_err(error)?,
     ) else {
-        return Err(error("palettes with alpha or of another depth than 8 bits are not supported"));
+        return Err(error(
+            "palettes with alpha or of another depth than 8 bits are not supported",
+        ));
     };
     let mut picture = upright(width, height, Mode::P, samples, orientation)?;
     let third = colours.len() / 3;
