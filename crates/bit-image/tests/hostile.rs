@@ -183,7 +183,6 @@ fn truncated_files_are_errors_in_every_format() {
     }
 }
 
-#[cfg(feature = "jpeg-turbo")]
 #[test]
 fn a_truncated_jpeg_names_the_byte_where_it_ends() {
     let bytes = std::fs::read(files().join("rgb-420.jpg")).unwrap();

@@ -147,6 +147,14 @@ mod rust {
             _: Vec<u8>,
         ) -> Result<Picture, ImageError> {
             let error = |error| ImageError::decode("JPEG", error);
+            // The decoder fills what is missing with gray.
+            if !bytes.windows(2).rev().any(|marker| marker == [0xFF, 0xD9]) {
+                return Err(ImageError::Decode {
+                    format: "JPEG",
+                    message: "Premature end of JPEG file".into(),
+                    offset: Some(bytes.len() as u64),
+                });
+            }
             let decoder = RustDecoder::new(Cursor::new(bytes)).map_err(error)?;
             let (width, height) = decoder.dimensions();
             limits.check(width.into(), height.into())?;

@@ -210,7 +210,7 @@ impl Strip {
                 (_, 1) => colour::twice_as_wide(samples(component, 1 + y), out),
                 _ => {
                     let near = 1 + y / 2;
-                    let far = if y % 2 == 0 { near - 1 } else { near + 1 };
+                    let far = if y.is_multiple_of(2) { near - 1 } else { near + 1 };
                     colour::twice_as_large(samples(component, near), samples(component, far), sums, out);
                 }
             }

@@ -21,6 +21,7 @@ logging.disable(logging.WARNING)
 
 import numpy as np
 import PIL.Image
+from PIL.PngImagePlugin import PngInfo
 from transformers import BitImageProcessor, BitImageProcessorPil
 
 HERE = Path(__file__).parent
@@ -29,6 +30,7 @@ PROCESSORS = {"pil": BitImageProcessorPil, "torchvision": BitImageProcessor}
 FILTERS = {"pil": range(6), "torchvision": range(4)}
 RAW = {"do_rescale": False, "do_normalize": False}
 WHOLE = {"do_resize": False, "do_center_crop": False, **RAW}
+REDUCED = {"palette.bmp", "gray-32.tif", "gray-float.tif"}  # whose values are not kept here without conversion to RGB
 TORCH_SUFFIXES = {".png", ".jpg", ".gif", ".webp"}
 
 
@@ -79,10 +81,16 @@ def write_files():
     save("gray-key.png", gray, transparency=int(np.asarray(gray)[2, 3]))
     save("gray-16.png", PIL.Image.fromarray((noise(20, 30, 1)[..., 0].astype(np.uint16) * 5)))
     save("cmyk.tif", image("CMYK", 23, 31), compression="tiff_lzw")
+    save("palette.tif", rgb.quantize(60), compression="tiff_lzw")
+    save("gray-alpha.tif", image("LA", 23, 31))
+    wide = noise(20, 30, 1)[..., 0].astype(np.float32)
+    save("gray-32.tif", PIL.Image.fromarray((wide * 3 - 100).astype(np.int32)))
+    save("gray-float.tif", PIL.Image.fromarray(wide * 1.7 - 30))
     save("gray.jpg", gray, quality=80)
     save("cmyk.jpg", image("CMYK", 33, 35), quality=85)
     for name, subsampling in (("444", 0), ("422", 1), ("420", 2)):
         save(f"rgb-{name}.jpg", rgb, quality=80, subsampling=subsampling)
+        save(f"wide-{name}.jpg", image("RGB", 75, 171), quality=85, subsampling=subsampling)
     save("progressive.jpg", rgb, quality=60, subsampling=2, progressive=True)
     save("restart.jpg", rgb, quality=75, subsampling=2, restart_marker_blocks=3)
     for orientation in range(1, 9):
@@ -91,6 +99,15 @@ def write_files():
         save(f"turned-{orientation}.jpg", rgb.resize((24, 16)), quality=90, exif=exif)
     save("turned-6.png", rgb.resize((24, 16)), exif=exif_of(6))
     save("turned-8.webp", rgb.resize((24, 16)), exif=exif_of(8), lossless=True)
+    # XMP says the orientation, unless EXIF does; also when EXIF names one that does not exist.
+    small, xmp = rgb.resize((24, 16)), b'<rdf:Description tiff:Orientation="6"/>'
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    save("xmp-6.jpg", small, quality=90, xmp=xmp)
+    save("xmp-6.png", small, pnginfo=text)
+    save("xmp-6.webp", small, lossless=True, xmp=xmp)
+    save("xmp-6-exif-3.jpg", small, quality=90, xmp=xmp, exif=exif_of(3))
+    save("xmp-6-exif-0.jpg", small, quality=90, xmp=xmp, exif=exif_of(0))
     save("tall.png", image("RGB", 190, 17))
     save("wide.png", image("RGB", 9, 210))
     for name, data in raw_arrays().items():
@@ -131,7 +148,7 @@ def cases(names):
                 yield case(kind, "path", name, "files", **WHOLE)
                 yield case(kind, "path", name, "files", size=20, crop_size=24)
             yield case(kind, "picture", name, "files", **WHOLE)
-            if name != "palette.bmp":  # whose indices are not kept here
+            if name not in REDUCED:
                 yield case(kind, "picture", name, "files", do_convert_rgb=False, **WHOLE)
         # Size dictionaries, defaults and crops.
         for size in ({"shortest_edge": 30}, {"shortest_edge": 30, "longest_edge": 40}, {"max_height": 20, "max_width": 60},
