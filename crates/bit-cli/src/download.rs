@@ -3,6 +3,7 @@
 use bit_pretrained::{Hub, HubEvent};
 use indicatif::ProgressBar;
 
+use crate::printable::printable;
 use crate::progress;
 
 /// The Hub of the environment.
@@ -11,7 +12,7 @@ pub fn hub() -> Hub {
     Hub::from_env().with_progress(move |event| show(&bar, event))
 }
 
-/// A bar prints nothing but to a terminal.
+/// A bar prints nothing but to a terminal: what a person should know steps around it.
 fn show(bar: &ProgressBar, event: HubEvent<'_>) {
     match event {
         HubEvent::File { name, size } => {
@@ -21,11 +22,15 @@ fn show(bar: &ProgressBar, event: HubEvent<'_>) {
         }
         HubEvent::Bytes(count) => bar.set_position(count),
         HubEvent::FileDone => bar.finish_and_clear(),
-        HubEvent::Waiting { name } => bar.println(format!("{name}: another process fetches it; waiting")),
+        HubEvent::Waiting { name } => say(bar, &format!("{name}: another process fetches it; waiting")),
         HubEvent::Retry { reason, after } => {
-            bar.println(format!("{reason}; trying again in {} s", after.as_secs()));
+            say(bar, &format!("{reason}; trying again in {} s", after.as_secs()));
         }
-        HubEvent::Note(text) => bar.suspend(|| eprintln!("{text}")),
+        HubEvent::Note(text) => say(bar, text),
         _ => {}
     }
+}
+
+fn say(bar: &ProgressBar, text: &str) {
+    bar.suspend(|| eprintln!("{}", printable(text)));
 }

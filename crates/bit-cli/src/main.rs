@@ -10,6 +10,7 @@ mod inputs;
 mod interrupt;
 mod output;
 mod pipeline;
+mod printable;
 mod progress;
 mod scores;
 mod source;

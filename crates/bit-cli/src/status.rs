@@ -3,6 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
+use crate::printable::printable;
+
 /// The exit status. 2, a usage error, is clap's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -38,7 +40,7 @@ impl From<Status> for ExitCode {
 
 /// Prints an error on one line.
 pub fn report(message: &str) {
-    eprintln!("error: {}", message.trim_end().replace('\n', "; "));
+    eprintln!("error: {}", printable(&message.trim_end().replace('\n', "; ")));
 }
 
 /// The error and its causes, without those that it names itself, as the errors of this project's libraries do.

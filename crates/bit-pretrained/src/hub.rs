@@ -175,7 +175,7 @@ impl Hub {
     ) -> Result<PathBuf, PretrainedError> {
         let found = format!("{}@{revision}", repository.name);
         let hint = by_hand(repository, revision);
-        let cached = cached.filter(|folder| bit_convert::weight_files(folder).is_ok());
+        let cached = cached.filter(|folder| files::has_weights(folder));
         if self.settings.offline {
             return cached.ok_or_else(|| self.not_cached(found, &repository.folder, hint));
         }

@@ -17,6 +17,7 @@ mod architecture;
 mod builtin;
 mod error;
 mod hub;
+mod loading;
 mod pretrained;
 mod report;
 mod save;

@@ -3,16 +3,17 @@
 use std::path::Path;
 
 use bit_config::{BitConfig, ImageProcessorConfig};
-use bit_convert::{BitTensors, Checkpoint, DType as StoredDType};
+use bit_convert::Checkpoint;
 use bit_image::{Processor, ProcessorKind};
 use bit_model::load_parameters;
-use burn::tensor::{DType, Device, TensorData};
+use burn::tensor::{DType, Device};
 
 use crate::architecture::PretrainedModel;
 use crate::builtin::BUILTINS;
 use crate::error::PretrainedError;
 use crate::hub::Hub;
-use crate::report::{LoadReport, ShapeMismatch};
+use crate::loading::Loading;
+use crate::report::LoadReport;
 use crate::source::ModelSource;
 
 /// A model that was found: its configuration is read, its weights are still in their file.
@@ -193,98 +194,5 @@ impl Pretrained {
                 report: Box::new(report),
             }),
         }
-    }
-}
-
-/// One pass over a model's parameters, keeping the report and the first error.
-struct Loading<'a> {
-    tensors: &'a BitTensors<'a>,
-    prefix: &'static str,
-    fresh_head: bool,
-    report: LoadReport,
-    error: Option<PretrainedError>,
-}
-
-impl<'a> Loading<'a> {
-    fn new(tensors: &'a BitTensors<'a>, prefix: &'static str, fresh_head: bool) -> Self {
-        Self {
-            tensors,
-            prefix,
-            fresh_head,
-            report: LoadReport::default(),
-            error: None,
-        }
-    }
-
-    fn load(&mut self, path: &str, expected: &[usize]) -> Option<TensorData> {
-        let name = format!("{}{path}", self.prefix);
-        let stored = self
-            .tensors
-            .info(&name)
-            .filter(|_| !(self.fresh_head && is_head(&name)));
-        let Some(stored) = stored else {
-            self.report.missing.push(name);
-            return None;
-        };
-        if stored.shape != expected {
-            let (expected, found) = (expected.to_vec(), stored.shape.clone());
-            self.report.mismatched.push(ShapeMismatch {
-                name,
-                expected,
-                found,
-            });
-            return None;
-        }
-        match self.tensors.read(&name) {
-            Ok(tensor) => {
-                self.report.applied.push(name);
-                let dtype = burn_dtype(tensor.dtype);
-                Some(TensorData::from_bytes_vec(tensor.bytes, tensor.shape, dtype))
-            }
-            Err(error) => {
-                self.error.get_or_insert(error.into());
-                None
-            }
-        }
-    }
-
-    /// Adds what the file held beyond the model.
-    fn finish(mut self) -> Result<LoadReport, PretrainedError> {
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        let asked: std::collections::HashSet<&String> = self
-            .report
-            .applied
-            .iter()
-            .chain(self.report.mismatched.iter().map(|tensor| &tensor.name))
-            .collect();
-        let stored = self.tensors.tensors().iter().map(|info| &info.name);
-        let unused = stored.filter(|name| !asked.contains(name)).cloned().collect();
-        self.report.unused = unused;
-        let prefix = self.tensors.prefix();
-        let (inside, outside) = self
-            .tensors
-            .unused()
-            .iter()
-            .cloned()
-            .partition::<Vec<_>, _>(|name| name.starts_with(prefix));
-        self.report.unused.extend(inside);
-        self.report.outside = outside;
-        Ok(self.report)
-    }
-}
-
-fn is_head(name: &str) -> bool {
-    name.starts_with(crate::report::HEAD)
-}
-
-/// The same element type in Burn's words. Readers of checkpoints accept floats only for parameters.
-fn burn_dtype(dtype: StoredDType) -> DType {
-    match dtype {
-        StoredDType::F64 => DType::F64,
-        StoredDType::F16 => DType::F16,
-        StoredDType::BF16 => DType::BF16,
-        _ => DType::F32,
     }
 }

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use bit_config::{BitConfig, ImageProcessorConfig};
-use bit_convert::{DType as StoredDType, Entry, MAX_SHARD_BYTES, TensorInfo, write_safetensors_shards};
+use bit_convert::{
+    DType as StoredDType, Entry, MAX_SHARD_BYTES, TensorInfo, write_safetensors_shards, write_text,
+};
 use bit_model::{NamedParameter, named_parameters};
 use burn::tensor::DType;
 
@@ -19,14 +20,19 @@ use crate::error::PretrainedError;
 ///
 /// # Errors
 ///
-/// When a file cannot be written.
+/// When a file cannot be written, or the model needs shards and the folder holds a `model.safetensors`, which would be
+/// read instead of them.
 pub fn save_pretrained<M: PretrainedModel>(
     model: &M,
     config: &BitConfig,
     processor: Option<&ImageProcessorConfig>,
     folder: &Path,
 ) -> Result<(), PretrainedError> {
-    std::fs::create_dir_all(folder).map_err(|source| io(folder, "create", source))?;
+    std::fs::create_dir_all(folder).map_err(|source| PretrainedError::Io {
+        path: folder.to_path_buf(),
+        action: "create",
+        source,
+    })?;
     let parameters = named_parameters(model);
     let mut config = config.clone();
     config.dtype = parameters
@@ -41,7 +47,7 @@ pub fn save_pretrained<M: PretrainedModel>(
     if let Some(processor) = processor {
         write_text(&folder.join("preprocessor_config.json"), &processor.to_json())?;
     }
-    write_text(&folder.join("config.json"), &config.to_json())
+    Ok(write_text(&folder.join("config.json"), &config.to_json())?)
 }
 
 fn entry(parameter: NamedParameter) -> Entry<'static> {
@@ -61,27 +67,5 @@ fn stored_dtype(dtype: DType) -> StoredDType {
         DType::F16 => StoredDType::F16,
         DType::BF16 => StoredDType::BF16,
         _ => StoredDType::F32,
-    }
-}
-
-/// Writes a file that appears whole or not at all.
-pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), PretrainedError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || {
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask, as any new file
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        file.persist(path).map_err(|error| error.error)
-    };
-    write().map(drop).map_err(|source| io(path, "write", source))
-}
-
-fn io(path: &Path, action: &'static str, source: std::io::Error) -> PretrainedError {
-    PretrainedError::Io {
-        path: path.to_path_buf(),
-        action,
-        source,
     }
 }

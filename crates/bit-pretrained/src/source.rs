@@ -1,10 +1,11 @@
 //! Where a model comes from, told from what the user wrote.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use bit_config::zoo::{self, ZooModel};
+use bit_config::zoo::{self, ARCHITECTURES, ZooModel};
 
 use crate::error::PretrainedError;
 
@@ -22,10 +23,10 @@ pub enum ModelSource {
         /// Branch, tag or commit.
         revision: String,
     },
-    /// A file of Google's server: `bit-m-r50x1`, `BiT-M-R50x1.npz`.
+    /// A file of Google's server: `bit-m-r50x1`, `BiT-M-R50x1.npz`, `vtab/BiT-M-R50x1-run0-caltech101.npz`.
     Google {
         /// Its path below <https://storage.googleapis.com/bit_models/>.
-        file: &'static str,
+        file: Cow<'static, str>,
     },
 }
 
@@ -47,6 +48,11 @@ impl FromStr for ModelSource {
         if let Some(model) = zoo::find(text).filter(|model| !model.repositories.contains(&text)) {
             return Ok(Self::published(model, text));
         }
+        if is_vtab(text) {
+            return Ok(Self::Google {
+                file: text.to_owned().into(),
+            });
+        }
         let (repository, revision) = text.split_once('@').unwrap_or((text, DEFAULT_REVISION));
         if !is_repository(repository) || revision.is_empty() {
             return Err(PretrainedError::UnknownSource {
@@ -67,9 +73,29 @@ impl ModelSource {
                 repository: (*repository).to_owned(),
                 revision: DEFAULT_REVISION.to_owned(),
             },
-            _ => Self::Google { file: model.npz },
+            _ => Self::Google {
+                file: model.npz.into(),
+            },
         }
     }
+}
+
+/// `vtab/BiT-M-R50x1-run0-TASK.npz`: a model fine-tuned to one of VTAB's tasks, in one of three runs.
+fn is_vtab(text: &str) -> bool {
+    let name = text
+        .strip_prefix("vtab/BiT-M-")
+        .and_then(|name| name.strip_suffix(".npz"));
+    let Some((architecture, Some((run, task)))) = name
+        .and_then(|name| name.split_once("-run"))
+        .map(|(architecture, rest)| (architecture, rest.split_once('-')))
+    else {
+        return false;
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    ARCHITECTURES.iter().any(|known| known.name == architecture)
+        && ["0", "1", "2"].contains(&run)
+        && !task.is_empty()
+        && task.chars().all(allowed)
 }
 
 /// `owner/name` in the characters that the Hub allows; no way out of the cache's folder.
@@ -126,6 +152,22 @@ mod tests {
             ("resnetv2_50x1_bitm", "google/bit-50"),
         ] {
             assert_eq!(text.parse::<ModelSource>().unwrap().to_string(), found);
+        }
+    }
+
+    #[test]
+    fn vtabs_models_are_googles_files_and_nothing_else_below_their_folder_is() {
+        let google = |text: &str| matches!(text.parse(), Ok(ModelSource::Google { file }) if file == text);
+        assert!(google("vtab/BiT-M-R50x1-run0-caltech101.npz"));
+        assert!(google("vtab/BiT-M-R152x4-run2-dsprites-loc_16.npz"));
+        for text in [
+            "vtab/BiT-M-R50x1-run3-caltech101.npz",
+            "vtab/BiT-M-R50x2-run0-caltech101.npz",
+            "vtab/BiT-M-R50x1-run0-.npz",
+            "vtab/BiT-M-R50x1-run0-../x.npz",
+            "vtab/BiT-M-R50x1-run0-caltech101",
+        ] {
+            assert!(!google(text), "{text}");
         }
     }
 

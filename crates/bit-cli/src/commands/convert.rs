@@ -11,6 +11,7 @@ use crate::args::{ConvertArgs, SourceDialect};
 use crate::commands::verify::verify;
 use crate::interrupt;
 use crate::output::Sink;
+use crate::printable::printable;
 use crate::progress;
 use crate::source::{Source, named};
 use crate::status::Status;
@@ -52,17 +53,18 @@ pub fn run(args: &ConvertArgs) -> Result<Status> {
 
     if let Some(first) = converted.unused.first() {
         let count = converted.unused.len();
+        let first = printable(first);
         eprintln!("left out {count} tensors that are no part of the network, `{first}` the first of them");
     }
     if let Some(why) = &converted.no_processor {
-        eprintln!("no preprocessor_config.json: {why}");
+        eprintln!("no image processor was written: {}", printable(&why.to_string()));
     }
     let mut sink = Sink::open(None)?;
     for file in &converted.files {
         writeln!(sink, "{}", file.display())?;
     }
     if args.verify {
-        let summary = verify(source.checkpoint(), &args.dest, &converted.config);
+        let summary = verify(source.checkpoint(), &converted, target);
         let summary = summary.with_context(|| format!("{}: not the same model", args.dest.display()))?;
         writeln!(sink, "{summary}")?;
     }

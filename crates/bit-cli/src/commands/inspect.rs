@@ -13,6 +13,7 @@ use crate::args::{InspectArgs, ReportFormat};
 use crate::arithmetic::multiply_adds;
 use crate::commands::models::millions;
 use crate::output::Sink;
+use crate::printable::printable;
 use crate::progress;
 use crate::source::{Source, named};
 use crate::status::{Status, message, report};
@@ -173,7 +174,7 @@ fn text(out: &mut impl Write, report: &Report) -> Result<()> {
         let prefix = if prefix.is_empty() {
             String::new()
         } else {
-            format!(", after `{prefix}`")
+            format!(", after `{}`", printable(prefix))
         };
         writeln!(out, "names: {dialect}{prefix}")?;
     }
@@ -184,14 +185,16 @@ fn text(out: &mut impl Write, report: &Report) -> Result<()> {
         describe_network(out, network)?;
     }
     for name in &report.unknown {
-        writeln!(out, "not part of the network: {name}")?;
+        writeln!(out, "not part of the network: {}", printable(name))?;
     }
     for tensor in report.tensors.iter().filter(|tensor| tensor.non_finite > 0) {
-        writeln!(out, "not finite: {} values of {}", tensor.non_finite, tensor.name)?;
+        let name = printable(&tensor.name);
+        writeln!(out, "not finite: {} values of {name}", tensor.non_finite)?;
     }
     writeln!(out)?;
     for tensor in &report.tensors {
-        writeln!(out, "{}  {:?}  {}", tensor.dtype, tensor.shape, tensor.name)?;
+        let name = printable(&tensor.name);
+        writeln!(out, "{}  {:?}  {name}", tensor.dtype, tensor.shape)?;
     }
     Ok(())
 }

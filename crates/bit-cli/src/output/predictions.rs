@@ -12,6 +12,7 @@ use crate::inputs::Input;
 use crate::output::Sink;
 use crate::output::delimited::fields;
 use crate::pipeline::{Receive, Row};
+use crate::printable::printable;
 use crate::scores::{Prediction, Scores, predictions};
 
 /// One image in JSON.
@@ -67,7 +68,7 @@ impl<'a> PredictionWriter<'a> {
     fn text(&mut self, record: &Record<'_>) -> Result<()> {
         writeln!(self.sink, "{}", record.image)?;
         for Prediction { label, score, .. } in &record.predictions {
-            writeln!(self.sink, "{score:>10.4}  {label}")?;
+            writeln!(self.sink, "{score:>10.4}  {}", printable(label))?;
         }
         Ok(())
     }

@@ -136,3 +136,33 @@ fn a_damaged_source_leaves_no_weights_behind() {
     convert(copy.to_str().unwrap(), &dest, &[]).fails_with(&["model.safetensors"]);
     assert!(!dest.exists());
 }
+
+#[test]
+fn other_weights_in_the_destination_are_refused_and_never_verified_instead() {
+    let folder = tempfile::tempdir().unwrap();
+    let dest = folder.path().join("model");
+    convert("builtin:mnist", &dest, &[]).ok();
+    convert(
+        "builtin:mnist",
+        &dest,
+        &["--to", "pytorch", "--dtype", "f16", "--verify"],
+    )
+    .fails_with(&["model.safetensors", "is there already"]);
+    let file = dest.join("pytorch_model.bin");
+    let output = convert("builtin:mnist", &file, &["--dtype", "f16", "--verify"]).ok();
+    assert!(output.contains("rounded by at most"), "{output}");
+}
+
+#[test]
+fn a_configuration_beside_a_file_that_contradicts_it_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let dest = folder.path().join("model.bpk");
+    convert("builtin:mnist", &dest, &["--verify"]).ok();
+    let copy = mnist_copy(folder.path());
+    let config = std::fs::read_to_string(copy.join("config.json")).unwrap();
+    let mut config: Value = serde_json::from_str(&config).unwrap();
+    config["num_groups"] = 1.into();
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    convert("builtin:mnist", &dest, &["--verify"])
+        .fails_with(&["configuration was read back with other values"]);
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use bit_convert::{DType, Entry, write_safetensors};
+use bit_convert::{Checkpoint, DType, Entry, write_safetensors};
 
 use crate::support::*;
 
@@ -96,5 +96,40 @@ fn every_reader_of_checkpoints_is_behind_it() {
         ]);
         let report: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
         assert_eq!(report["dialect"], dialect, "{file}");
+    }
+}
+
+#[test]
+fn a_terminal_gets_no_control_characters_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("other.safetensors");
+    write(&file, "a\u{1b}[2Jb", &[f32::NAN]);
+    let run = bit(&["inspect", file.to_str().unwrap()]);
+    assert!(run.stdout.contains("1 values of a\\u{1b}[2Jb"), "{run:?}");
+    assert!(
+        !format!("{}{}", run.stdout, run.stderr).contains('\u{1b}'),
+        "{run:?}"
+    );
+    let missing = folder.path().join("c\u{1b}[2Jd");
+    let run = bit(&["inspect", missing.to_str().unwrap()]);
+    run.fails_with(&["c\\u{1b}[2Jd"]);
+}
+
+#[test]
+fn integer_weights_are_an_error_and_never_a_prediction() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = mnist_copy(folder.path());
+    let source = Checkpoint::open(&copy).unwrap();
+    let bias = "classifier.1.bias";
+    for dtype in [DType::I32, DType::I64] {
+        let mut entries = source.entries();
+        entries.retain(|entry| entry.info.name != bias);
+        entries.push(Entry::from_bytes(bias, dtype, &[10], vec![1; 10 * dtype.size()]));
+        let file = folder.path().join("integers.safetensors");
+        write_safetensors(&file, entries, &BTreeMap::new()).unwrap();
+        let file = file.to_str().unwrap();
+        let parts = [bias, &dtype.to_string(), "expected floating-point numbers"];
+        bit(&["inspect", file]).fails_with(&parts);
+        bit(&["classify", &digit("4-1"), "--model", file]).fails_with(&parts);
     }
 }

@@ -47,12 +47,10 @@ pub(crate) fn timm_config(
         "classifier": "head.fc",
     });
     let words = processor.map(|processor| timm_words(processor, config.num_channels));
-    let unsaid = matches!(words, Some(None)).then(|| ConvertError::Unwritable {
-        path: folder.to_path_buf(),
-        format: "timm's `pretrained_cfg`",
-        reason: "timm only resizes the shorter edge, crops a square from the center and normalizes; the image processor \
-             does something else, so nothing is said of it"
-            .into(),
+    let unsaid = matches!(words, Some(None)).then(|| {
+        let reason = "timm resizes the shorter edge, crops a square from the center and normalizes, and this one does \
+             something else, so config.json says nothing of it";
+        ConvertError::malformed(folder, "image processor", reason)
     });
     for (key, value) in words.flatten().into_iter().flatten() {
         pretrained[key] = value;

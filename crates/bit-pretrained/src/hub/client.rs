@@ -1,6 +1,6 @@
 //! Requests. Redirects are followed here and not in the library, so that the Hub's token goes to the Hub only.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ureq::http::header::{AUTHORIZATION, HeaderMap, LOCATION, RANGE, RETRY_AFTER};
 use ureq::http::{Method, Request, Response, StatusCode, Uri};
@@ -154,9 +154,7 @@ fn accept(response: Response<Body>, uri: &Uri) -> Result<Response<Body>, Fault> 
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Err(Fault::Passing {
             reason: format!("{host} answers {status}"),
-            after: text(headers, RETRY_AFTER.as_str())
-                .and_then(|seconds| seconds.trim().parse().ok())
-                .map(Duration::from_secs),
+            after: text(headers, RETRY_AFTER.as_str()).and_then(|after| pause(after, SystemTime::now())),
         }),
         _ => Err(Fault::Refused {
             status: status.as_u16(),
@@ -171,7 +169,38 @@ fn accept(response: Response<Body>, uri: &Uri) -> Result<Response<Body>, Fault> 
     }
 }
 
+/// What `Retry-After` asks for: seconds, or a date.
+fn pause(after: &str, now: SystemTime) -> Option<Duration> {
+    let after = after.trim();
+    match after.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => {
+            let date = httpdate::parse_http_date(after).ok()?;
+            Some(date.duration_since(now).unwrap_or_default())
+        }
+    }
+}
+
 /// A header's value. Those with control characters are no text.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_asked_for_in_seconds_or_until_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
+        for (after, seconds) in [
+            (" 7 ", Some(7)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(7)),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+        ] {
+            assert_eq!(pause(after, now), seconds.map(Duration::from_secs), "{after}");
+        }
+    }
 }

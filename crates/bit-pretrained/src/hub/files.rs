@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use bit_convert::{WEIGHT_FILES, weight_files};
+
 /// More is no configuration.
-const MAX_CONFIG: u64 = 64 << 20;
+pub(super) const MAX_CONFIG: u64 = 64 << 20;
 
 /// Files that are wanted beside the weights.
 pub(super) const CONFIGURATIONS: [&str; 2] = ["config.json", "preprocessor_config.json"];
@@ -16,9 +18,15 @@ pub(super) const CONFIGURATIONS: [&str; 2] = ["config.json", "preprocessor_confi
 pub(super) fn is_complete(snapshot: &Path, absent: &Path) -> bool {
     let is_known = |name: &str| snapshot.join(name).is_file() || absent.join(name).exists();
     let [config, processor] = CONFIGURATIONS;
-    bit_convert::weight_files(snapshot).is_ok()
-        && is_known(config)
-        && (is_known(processor) || is_timm(&snapshot.join(config)))
+    has_weights(snapshot) && is_known(config) && (is_known(processor) || is_timm(&snapshot.join(config)))
+}
+
+/// Whether a snapshot holds weights, and all their shards if there are several. Only their usual names count: a
+/// repository may have other files of tensors, such as a trainer's state.
+pub(super) fn has_weights(snapshot: &Path) -> bool {
+    let files = WEIGHT_FILES.map(|name| snapshot.join(name));
+    let best = files.iter().find(|file| file.is_file());
+    best.is_some_and(|file| weight_files(file).is_ok())
 }
 
 /// timm keeps what it knows of the processor in `config.json`.
@@ -39,25 +47,16 @@ pub(super) struct Weights {
 
 #[cfg(feature = "hub")]
 impl Weights {
-    /// The best first.
-    pub const ALL: [Self; 5] = [
-        Self::new("model.safetensors", false, None),
-        Self::new("model.safetensors.index.json", true, None),
-        Self::new("pytorch_model.bin", false, PICKLE),
-        Self::new("pytorch_model.bin.index.json", true, PICKLE),
-        Self::new("model.bpk", false, None),
-    ];
-
-    const fn new(name: &'static str, is_index: bool, remark: Option<&'static str>) -> Self {
+    /// One of [`WEIGHT_FILES`].
+    pub fn named(name: &'static str) -> Self {
         Self {
             name,
-            is_index,
-            remark,
+            is_index: name.ends_with(".json"),
+            remark: name.starts_with("pytorch_model").then_some(PICKLE),
         }
     }
 }
 
 #[cfg(feature = "hub")]
-const PICKLE: Option<&str> = Some(
-    "this revision has no safetensors, so its PyTorch pickle is read, as data and without executing anything",
-);
+const PICKLE: &str =
+    "this revision has no safetensors, so its PyTorch pickle is read, as data and without executing anything";

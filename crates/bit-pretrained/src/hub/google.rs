@@ -9,14 +9,14 @@ use super::digest::Digest;
 use super::fault::Fault;
 use super::patience::patiently;
 use super::store::{create_folder_of, locked};
-use super::transfer::Transfer;
+use super::transfer::{MAX_WEIGHTS, Transfer};
 
 /// Fetches a file to `target`.
 pub(super) fn fetch(hub: &Hub, name: &str, url: &str, target: &Path) -> Result<(), Fault> {
     create_folder_of(target)?;
     let mut lock = OsString::from(target);
     lock.push(".lock");
-    let _lock = locked(hub, lock.as_ref(), name)?;
+    let lock = locked(hub, lock.as_ref(), name)?;
     if target.is_file() {
         return Ok(());
     }
@@ -31,6 +31,8 @@ pub(super) fn fetch(hub: &Hub, name: &str, url: &str, target: &Path) -> Result<(
             .filter_map(|sum| sum.to_str().ok())
             .find_map(Digest::of_google),
         target,
+        limit: MAX_WEIGHTS,
+        is_alone: lock.is_exclusive,
     };
     transfer.run(hub, &client)
 }

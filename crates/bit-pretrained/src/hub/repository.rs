@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 
+use bit_convert::WEIGHT_FILES;
+
 use super::Hub;
 use super::cache::{Repository, Snapshot, is_plain};
 use super::client::{Client, LINKED_ETAG, Redirects, text};
 use super::digest::Digest;
 use super::event::HubEvent;
 use super::fault::Fault;
-use super::files::{CONFIGURATIONS, Weights};
+use super::files::{CONFIGURATIONS, MAX_CONFIG, Weights};
 use super::patience::patiently;
 use super::store::{etag_name, locked};
-use super::transfer::Transfer;
+use super::transfer::{MAX_WEIGHTS, Transfer};
 use super::url::escaped;
 
 /// A file as the Hub describes it.
@@ -108,17 +110,16 @@ impl Fetching<'_> {
     }
 
     /// The best weights that there are.
-    fn find_weights(&mut self) -> Result<(&'static Weights, Remote), Fault> {
-        for weights in &Weights::ALL {
+    fn find_weights(&mut self) -> Result<(Weights, Remote), Fault> {
+        for weights in WEIGHT_FILES.map(Weights::named) {
             if let Some(remote) = self.find(weights.name)? {
                 return Ok((weights, remote));
             }
         }
-        let names: Vec<_> = Weights::ALL.iter().map(|weights| weights.name).collect();
         Err(Fault::Refused {
             status: 404,
             code: None,
-            reason: format!("it has none of {}", names.join(", ")),
+            reason: format!("it has none of {}", WEIGHT_FILES.join(", ")),
         })
     }
 
@@ -143,7 +144,7 @@ impl Fetching<'_> {
             return Ok(());
         }
         let name = format!("{}: {}", self.repository.name, remote.name);
-        let _lock = locked(self.hub, &self.repository.lock(&remote.etag), &name)?;
+        let lock = locked(self.hub, &self.repository.lock(&remote.etag), &name)?;
         let blob = self.repository.blob(&remote.etag);
         if !blob.is_file() {
             super::store::create_folder_of(&blob)?;
@@ -153,10 +154,20 @@ impl Fetching<'_> {
                 size: remote.size,
                 digest: Digest::of_etag(&remote.etag),
                 target: &blob,
+                limit: limit_of(&remote.name),
+                is_alone: lock.is_exclusive,
             };
             transfer.run(self.hub, &self.client)?;
         }
         self.repository.link(&remote.etag, snapshot, &remote.name)
+    }
+}
+
+/// Most bytes of a file, for servers that do not say how many there are.
+fn limit_of(name: &str) -> u64 {
+    match name.ends_with(".json") {
+        true => MAX_CONFIG,
+        false => MAX_WEIGHTS,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const ENDPOINT: &str = "https://huggingface.co";
 const GOOGLE: &str = "https://storage.googleapis.com/bit_models";
@@ -37,7 +37,11 @@ enum Token {
 impl Settings {
     pub fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let path = |name: &str| set(name).map(PathBuf::from);
+        let home = set("HOME")
+            .or_else(|| set("USERPROFILE"))
+            .map(PathBuf::from)
+            .or_else(std::env::home_dir);
+        let path = |name: &str| set(name).map(|value| expanded(value, home.as_deref(), &set));
         let text = |name: &str| set(name).and_then(|value| value.into_string().ok());
         let is_true = |name: &str| {
             let value = text(name).unwrap_or_default().to_ascii_uppercase();
@@ -47,24 +51,27 @@ impl Settings {
             let address = text(name).unwrap_or_else(|| default.to_owned());
             address.trim_end_matches('/').to_owned()
         };
-        let caches = path("XDG_CACHE_HOME")
-            .or_else(|| Some(path("HOME").or_else(|| path("USERPROFILE"))?.join(".cache")))
-            .unwrap_or_default();
-        let home = path("HF_HOME").unwrap_or_else(|| caches.join("huggingface"));
+        let caches =
+            path("XDG_CACHE_HOME").unwrap_or_else(|| home.clone().unwrap_or_default().join(".cache"));
+        let hugging = path("HF_HOME").unwrap_or_else(|| caches.join("huggingface"));
         let given = text("HF_TOKEN").or_else(|| text("HUGGING_FACE_HUB_TOKEN"));
         let token = match given.and_then(|token| clean(&token)) {
             _ if is_true("HF_HUB_DISABLE_IMPLICIT_TOKEN") => Token::Forbidden,
             Some(token) => Token::Known(token),
-            None => Token::InFile(path("HF_TOKEN_PATH").unwrap_or_else(|| home.join("token"))),
+            None => Token::InFile(path("HF_TOKEN_PATH").unwrap_or_else(|| hugging.join("token"))),
         };
         Self {
             cache: path("HF_HUB_CACHE")
                 .or_else(|| path("HUGGINGFACE_HUB_CACHE"))
-                .unwrap_or_else(|| home.join("hub")),
-            assets: path("HF_ASSETS_CACHE").unwrap_or_else(|| home.join("assets")),
+                .unwrap_or_else(|| hugging.join("hub")),
+            assets: path("HF_ASSETS_CACHE").unwrap_or_else(|| hugging.join("assets")),
             endpoint: address("HF_ENDPOINT", ENDPOINT),
             google: address("BIT_BURN_GOOGLE_URL", GOOGLE),
-            offline: is_true("HF_HUB_OFFLINE") || is_true("TRANSFORMERS_OFFLINE"),
+            // The first that is set decides.
+            offline: is_true(match set("HF_HUB_OFFLINE") {
+                Some(_) => "HF_HUB_OFFLINE",
+                None => "TRANSFORMERS_OFFLINE",
+            }),
             token,
         }
     }
@@ -83,6 +90,45 @@ impl Settings {
             Token::Forbidden => None,
         }
     }
+}
+
+/// A path with a leading `~` and with `$NAME` and `${NAME}` replaced, as Python's `expanduser` and `expandvars` do it:
+/// variables that are not set, and the homes of other users, stay as they are written.
+fn expanded(value: OsString, home: Option<&Path>, variable: &impl Fn(&str) -> Option<OsString>) -> PathBuf {
+    let Some(text) = value.to_str() else {
+        return value.into();
+    };
+    let mut out = OsString::new();
+    let mut rest = text;
+    if let (Some(after), Some(home)) = (text.strip_prefix('~'), home)
+        && (after.is_empty() || after.starts_with('/'))
+    {
+        out.push(home);
+        rest = after;
+    }
+    while let Some((before, after)) = rest.split_once('$') {
+        let (name, left) = match after.strip_prefix('{') {
+            Some(braced) => braced.split_once('}').unwrap_or_default(),
+            None => after.split_at(
+                after
+                    .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                    .unwrap_or(after.len()),
+            ),
+        };
+        out.push(before);
+        match variable(name).filter(|_| !name.is_empty()) {
+            Some(value) => {
+                out.push(value);
+                rest = left;
+            }
+            None => {
+                out.push("$");
+                rest = after;
+            }
+        }
+    }
+    out.push(rest);
+    out.into()
 }
 
 /// A line's end is easily copied with a token.
@@ -118,7 +164,6 @@ impl fmt::Debug for Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn settings(variables: &[(&str, &str)]) -> Settings {
         Settings::from_variables(|name| {
@@ -156,6 +201,25 @@ mod tests {
     }
 
     #[test]
+    fn paths_are_expanded_as_python_expands_them() {
+        for (value, expected) in [
+            ("~/hf", "/me/hf"),
+            ("~", "/me"),
+            ("~you/hf", "~you/hf"),
+            ("/a~/hf", "/a~/hf"),
+            ("$DATA/hf", "/data/hf"),
+            ("${DATA}_2/$DATA", "/data_2//data"),
+            ("$NONE/${NONE}/${DATA", "$NONE/${NONE}/${DATA"),
+            ("a$/$", "a$/$"),
+        ] {
+            let variables = [("HF_HUB_CACHE", value), ("HOME", "/me"), ("DATA", "/data")];
+            assert_eq!(settings(&variables).cache, Path::new(expected), "{value}");
+        }
+        let token = settings(&[("HF_TOKEN_PATH", "~/t"), ("HOME", "/me")]).token;
+        assert_eq!(format!("{token:?}"), "InFile(\"/me/t\")");
+    }
+
+    #[test]
     fn offline_is_what_python_calls_true() {
         for (name, value, offline) in [
             ("HF_HUB_OFFLINE", "1", true),
@@ -166,6 +230,8 @@ mod tests {
         ] {
             assert_eq!(settings(&[(name, value)]).offline, offline, "{name}={value}");
         }
+        let first = [("HF_HUB_OFFLINE", "0"), ("TRANSFORMERS_OFFLINE", "1")];
+        assert!(!settings(&first).offline);
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bit_convert::write_text;
+
 use super::Hub;
 use super::cache::{Repository, Snapshot, is_plain};
 use super::event::HubEvent;
 use super::fault::Fault;
-use crate::save::write_text;
 
 impl Repository<'_> {
     /// Where the content with this etag is kept, however many commits have it and under whatever names.
@@ -36,7 +37,7 @@ impl Repository<'_> {
         match self.reference(revision) {
             Some(reference) if revision != commit => {
                 create_folder_of(&reference)?;
-                write_text(&reference, commit).map_err(|error| Fault::Local(Box::new(error)))
+                write_text(&reference, commit).map_err(|error| Fault::Local(Box::new(error.into())))
             }
             _ => Ok(()),
         }
@@ -83,9 +84,21 @@ pub(super) fn create_folder_of(file: &Path) -> Result<&Path, Fault> {
     Ok(folder)
 }
 
-/// Waits until no other process fetches the file, by the lock that huggingface_hub takes too. It is held as long as
-/// the result lives.
-pub(super) fn locked(hub: &Hub, path: &Path, name: &str) -> Result<File, Fault> {
+/// Held as long as a file is fetched.
+pub(super) struct Lock {
+    file: File,
+    /// Whether nobody else can have it: not so where the file system has no locks.
+    pub is_exclusive: bool,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
+/// Waits until no other process fetches the file, by the lock that huggingface_hub takes too.
+pub(super) fn locked(hub: &Hub, path: &Path, name: &str) -> Result<Lock, Fault> {
     create_folder_of(path)?;
     let file = OpenOptions::new()
         .write(true)
@@ -93,14 +106,15 @@ pub(super) fn locked(hub: &Hub, path: &Path, name: &str) -> Result<File, Fault> 
         .truncate(false)
         .open(path)
         .map_err(Fault::local(path, "open"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
+    let is_exclusive = match file.try_lock() {
+        Ok(()) => true,
         Err(TryLockError::WouldBlock) => {
             hub.tell(HubEvent::Waiting { name });
             file.lock().map_err(Fault::local(path, "lock"))?;
-            Ok(file)
+            true
         }
-        // A file system without locks. Two downloads at once are then wasteful, and still checked and renamed.
-        Err(TryLockError::Error(_)) => Ok(file),
-    }
+        // A file system without locks. Two downloads at once are then wasteful, and each has a file of its own.
+        Err(TryLockError::Error(_)) => false,
+    };
+    Ok(Lock { file, is_exclusive })
 }

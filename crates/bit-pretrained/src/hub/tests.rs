@@ -403,6 +403,49 @@ fn of_two_downloads_at_once_one_waits_for_the_other() {
 }
 
 #[test]
+fn a_file_of_tensors_that_is_not_the_model_does_not_count_as_its_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["config.json", "preprocessor_config.json", "training_args.bin"];
+    for name in names {
+        fs::write(folder.path().join(name), "{}").unwrap();
+    }
+    let absent = folder.path().join("absent");
+    assert!(!files::is_complete(folder.path(), &absent));
+    fs::write(folder.path().join(PICKLE), "weights").unwrap();
+    assert!(files::is_complete(folder.path(), &absent));
+}
+
+#[test]
+fn downloads_that_cannot_be_locked_do_not_share_a_file() {
+    let (machine, fake) = (Machine::new(), Fake::with_weights(SAFETENSORS));
+    let hub = machine.hub(&fake, &[]);
+    let target = machine.folder.path().join("weights");
+    let shared = machine.folder.path().join("weights.incomplete");
+    fs::write(&shared, "of somebody else").unwrap();
+    let url = format!("{}/{SAFETENSORS}", fake.storage.address);
+    let transfer = transfer::Transfer {
+        name: SAFETENSORS,
+        url: &url,
+        size: None,
+        digest: None,
+        target: &target,
+        limit: transfer::MAX_WEIGHTS,
+        is_alone: false,
+    };
+    let client = client::Client::new(&url, None);
+    transfer.run(&hub, &client).unwrap();
+    assert_eq!(fs::read(&target).unwrap(), weights());
+    assert_eq!(fs::read(&shared).unwrap(), b"of somebody else");
+
+    let small = transfer::Transfer {
+        limit: 1000,
+        ..transfer
+    };
+    assert!(small.run(&hub, &client).is_err());
+    assert_eq!(fs::read_dir(machine.folder.path()).unwrap().count(), 2);
+}
+
+#[test]
 fn offline_nobody_is_asked() {
     let (machine, fake) = (Machine::new(), Fake::with_weights(SAFETENSORS));
     for variable in ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"] {

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ureq::Body;
 use ureq::http::header::{CONTENT_RANGE, HeaderMap};
@@ -17,7 +19,7 @@ use super::fault::Fault;
 use super::patience::Patience;
 
 /// The largest published checkpoint has 4.4 GB. No server fills the disk with more than this.
-const MAX_BYTES: u64 = 16 << 30;
+pub(super) const MAX_WEIGHTS: u64 = 16 << 30;
 const BUFFER: usize = 256 << 10;
 
 pub(super) struct Transfer<'a> {
@@ -28,8 +30,12 @@ pub(super) struct Transfer<'a> {
     pub size: Option<u64>,
     /// What the content sums up to, as the server says.
     pub digest: Option<Digest>,
-    /// Where it is to be. Its folder exists, and nobody else writes there now.
+    /// Where it is to be. Its folder exists.
     pub target: &'a Path,
+    /// Most bytes that are taken.
+    pub limit: u64,
+    /// Whether nobody else can fetch it now.
+    pub is_alone: bool,
 }
 
 impl Transfer<'_> {
@@ -49,7 +55,8 @@ impl Transfer<'_> {
             .open(&partial)
             .map_err(Fault::local(&partial, "open"))?;
         self.fill(hub, client, &mut file).inspect_err(|fault| {
-            if let Fault::Damaged(_) = fault {
+            // Nobody would ever go on with a file of its own.
+            if matches!(fault, Fault::Damaged(_)) || !self.is_alone {
                 let _ = fs::remove_file(&partial);
             }
         })?;
@@ -60,9 +67,14 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    /// Where huggingface_hub, too, keeps what is not complete.
+    /// Where huggingface_hub, too, keeps what is not complete; a file of its own where another download may run.
     fn partial(&self) -> PathBuf {
+        static DOWNLOADS: AtomicUsize = AtomicUsize::new(0);
         let mut name = OsString::from(self.target);
+        if !self.is_alone {
+            let download = DOWNLOADS.fetch_add(1, Ordering::Relaxed);
+            name.push(format!(".{}-{download}", process::id()));
+        }
         name.push(".incomplete");
         name.into()
     }
@@ -85,12 +97,13 @@ impl Transfer<'_> {
     }
 
     fn attempt(&self, hub: &Hub, client: &Client, file: &mut File) -> Result<(), Fault> {
-        if self.size.is_some_and(|size| size > MAX_BYTES) {
+        if self.size.is_some_and(|size| size > self.limit) {
             return Err(Fault::Damaged(format!(
-                "it is said to have more than {MAX_BYTES} bytes"
+                "it is said to have more than {} bytes",
+                self.limit
             )));
         }
-        if self.length(file)? > self.size.unwrap_or(MAX_BYTES) {
+        if self.length(file)? > self.size.unwrap_or(self.limit) {
             self.truncate(file)?;
         }
         let mut growing = Growing::of(file, self)?;
@@ -166,7 +179,7 @@ impl<'a> Growing<'a> {
 
     fn receive(&mut self, hub: &Hub, client: &Client) -> Result<(), Fault> {
         let mut response = self.request(client)?;
-        let limit = self.transfer.size.unwrap_or(MAX_BYTES);
+        let limit = self.transfer.size.unwrap_or(self.transfer.limit);
         let mut body = response.body_mut().as_reader();
         let mut buffer = vec![0; BUFFER];
         loop {
@@ -178,7 +191,7 @@ impl<'a> Growing<'a> {
             if self.done + count as u64 > limit {
                 self.start_over()?;
                 return Err(Fault::Damaged(format!(
-                    "it has more than the {limit} bytes that were promised"
+                    "it has more than the {limit} bytes that were promised or are allowed"
                 )));
             }
             self.file
