@@ -1,5 +1,5 @@
 //! One BiT forward on the kernels alone, with random weights: `forward [--size 224] [--batch 1] [--arch 50x1]
-//! [--repeat 20] [--layers]`. Prints milliseconds, and with `--layers` where they go.
+//! [--repeat 20] [--layers]`. Prints what preparing the weights took and a forward takes, and with `--layers` where it goes.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -35,10 +35,21 @@ fn random(n: usize, scale: f32) -> Vec<f32> {
     (0..n).map(|_| next()).collect()
 }
 
-fn conv(channels: usize, inputs: usize, kernel: usize, stride: usize) -> PreparedConv {
-    let fan = inputs * kernel * kernel;
-    let weight = random(channels * fan, (3.0 / fan as f32).sqrt());
-    PreparedConv::new(&weight, channels, inputs, Window::square(kernel, stride), None)
+/// Weights as a checkpoint has them, prepared as a model that is loaded does; and how long that took in all.
+#[derive(Default)]
+struct Preparation(Duration);
+
+impl Preparation {
+    fn conv(&mut self, channels: usize, inputs: usize, kernel: usize, stride: usize) -> PreparedConv {
+        let fan = inputs * kernel * kernel;
+        let weight = random(channels * fan, (3.0 / fan as f32).sqrt());
+        let start = Instant::now();
+        let mut weight = weight.clone();
+        standardize_weight(&mut weight, channels, 1e-8);
+        let conv = PreparedConv::new(&weight, channels, inputs, Window::square(kernel, stride), None);
+        self.0 += start.elapsed();
+        conv
+    }
 }
 
 fn norm(channels: usize) -> Norm {
@@ -49,7 +60,8 @@ fn norm(channels: usize) -> Norm {
 }
 
 impl Network {
-    fn new(depths: [usize; 4], width: usize) -> Network {
+    fn new(depths: [usize; 4], width: usize, preparation: &mut Preparation) -> Network {
+        let mut conv = |channels, inputs, kernel, stride| preparation.conv(channels, inputs, kernel, stride);
         let stem = 64 * width;
         let (mut blocks, mut inputs) = (Vec::new(), stem);
         for (stage, depth) in depths.into_iter().enumerate() {
@@ -244,7 +256,9 @@ fn main() {
         "101x3" => ([3, 4, 23, 3], 3),
         other => panic!("unknown architecture {other}"),
     };
-    let network = Network::new(depths, width);
+    let mut preparation = Preparation::default();
+    let network = Network::new(depths, width, &mut preparation);
+    println!("weights prepared in {:.1} ms", preparation.0.as_secs_f64() * 1e3);
     let shape = Shape::new(batch, size, size, 3);
     let pixels = random(shape.len(), 1.0);
     let forward = |clock: &mut Clock| keep_awake(|| network.forward(&pixels, shape, clock));

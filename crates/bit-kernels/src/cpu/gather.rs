@@ -9,7 +9,7 @@ use super::simd::{Kernel, Simd};
 
 /// Packs the tile of `rows` output pixels from `first_row` of one image.
 ///
-/// Its fields' contract: `source` is that image's first value, `to` holds `micro::tile_len(rows, depth)` floats.
+/// Its fields' contract: `source` is that image's first value, `to` holds `rows` times the depth, rounded up to whole blocks.
 pub(super) struct Gather<'a> {
     pub(super) geometry: &'a Geometry,
     pub(super) source: *const f32,

@@ -5,20 +5,16 @@
 //! packed weights ("panels") are `[depth][panel width]`. The epilogue adds bias and shortcut, stores, and takes the
 //! tile's part of the GroupNorm statistics from the registers.
 
+use super::moments::add_moments;
 use super::simd::{Kernel, Simd};
 
 /// Floats of depth in a row of a packed tile: one cache line.
 pub(super) const BLOCK: usize = 16;
 
 /// The widest panel of any instruction set.
-const WIDEST: usize = 32;
+pub(super) const WIDEST: usize = 32;
 /// The tallest micro-tile of any instruction set.
-const TALLEST: usize = 14;
-
-/// Floats a packed tile of `rows` rows and `depth` takes.
-pub(super) fn tile_len(rows: usize, depth: usize) -> usize {
-    rows * depth.next_multiple_of(BLOCK)
-}
+pub(super) const TALLEST: usize = 14;
 
 /// One micro-tile's work. Null pointers mean absence.
 #[derive(Clone, Copy)]
@@ -33,10 +29,17 @@ pub(super) struct Tile {
     pub(super) a: *const f32,
     /// The packed panel.
     pub(super) b: *const f32,
+    /// Sums of whole tiles' products, `[rows][panel width]`, each next to the one above: added to this product, kept of
+    /// the sum, and added after that.
+    pub(super) before: *const f32,
+    pub(super) keep: *mut f32,
+    pub(super) after: *const f32,
     /// A panel's width of values to add to each row.
     pub(super) bias: *const f32,
-    /// The output's first value; a row is `stride` floats after the one above.
+    /// The output's first value; a row is `stride` floats after the one above. Null where nothing but `keep` is written.
     pub(super) out: *mut f32,
+    /// Rows that are in the output.
+    pub(super) stored: usize,
     /// Values to add, laid out as `out`; may be `out` itself.
     pub(super) residual: *const f32,
     /// Floats from one output row to the next.
@@ -73,70 +76,9 @@ impl Kernel for Tile {
 }
 
 impl Tile {
-    /// A tile whose panel is cut off by the last output channel: computed in a buffer of its own.
-    #[inline(always)]
-    unsafe fn partial<S: Simd>(self) {
-        let width = 2 * S::LANES;
-        let (mut out, mut residual, mut moments) = (
-            [0.0; TALLEST * WIDEST],
-            [0.0; TALLEST * WIDEST],
-            [0.0; 2 * WIDEST],
-        );
-        // SAFETY: rows ≤ TALLEST and columns < width ≤ WIDEST, so every copy stays inside the buffers.
-        unsafe {
-            for row in 0..self.rows {
-                if !self.residual.is_null() {
-                    let from = self.residual.add(row * self.stride);
-                    residual
-                        .as_mut_ptr()
-                        .add(row * width)
-                        .copy_from(from, self.columns);
-                }
-            }
-            if !self.moments.is_null() {
-                for half in 0..2 {
-                    let from = self.moments.add(half * self.moments_stride);
-                    moments
-                        .as_mut_ptr()
-                        .add(half * WIDEST)
-                        .copy_from(from, self.columns);
-                }
-            }
-            let inner = Tile {
-                columns: width,
-                out: out.as_mut_ptr(),
-                stride: width,
-                residual: if self.residual.is_null() {
-                    self.residual
-                } else {
-                    residual.as_ptr()
-                },
-                moments: if self.moments.is_null() {
-                    self.moments
-                } else {
-                    moments.as_mut_ptr()
-                },
-                moments_stride: WIDEST,
-                ..self
-            };
-            inner.whole::<S>();
-            for row in 0..self.rows {
-                self.out
-                    .add(row * self.stride)
-                    .copy_from(out.as_ptr().add(row * width), self.columns);
-            }
-            if !self.moments.is_null() {
-                for half in 0..2 {
-                    let to = self.moments.add(half * self.moments_stride);
-                    to.copy_from(moments.as_ptr().add(half * WIDEST), self.columns);
-                }
-            }
-        }
-    }
-
     /// A tile with all of its panel's channels, by its number of rows.
     #[inline(always)]
-    unsafe fn whole<S: Simd>(self) {
+    pub(super) unsafe fn whole<S: Simd>(self) {
         macro_rules! by_rows {
             ($($rows:literal)*) => {
                 match self.rows {
@@ -160,11 +102,53 @@ impl<const R: usize> Kernel for Rows<R> {
     unsafe fn run<S: Simd>(self) {
         // SAFETY: as `Tile::run`.
         unsafe {
-            if self.0.far {
+            if self.0.far && !self.0.out.is_null() {
                 prefetch_rows::<S>(&self.0, R);
             }
             let mut sums = product::<S, R>(&self.0);
-            epilogue::<S, R>(&self.0, &mut sums);
+            add_rows::<S, R>(&mut sums, self.0.before);
+            if !self.0.keep.is_null() {
+                keep_rows::<S, R>(&sums, self.0.keep);
+            }
+            add_rows::<S, R>(&mut sums, self.0.after);
+            if self.0.out.is_null() {
+                return;
+            }
+            if self.0.stored == R {
+                epilogue::<S>(&self.0, &mut sums);
+            } else {
+                // Only memory can be cut short; the other sums must stay in registers.
+                let mut sums = sums;
+                epilogue::<S>(&self.0, &mut sums[..self.0.stored]);
+            }
+        }
+    }
+}
+
+/// Adds what is kept at `from`, unless that is null.
+#[inline(always)]
+unsafe fn add_rows<S: Simd, const R: usize>(sums: &mut [[S::V; 2]; R], from: *const f32) {
+    if from.is_null() {
+        return;
+    }
+    for (r, row) in sums.iter_mut().enumerate() {
+        // SAFETY: the caller vouches for `R` rows of a panel's width.
+        unsafe {
+            let from = from.add(r * 2 * S::LANES);
+            row[0] = S::add(row[0], S::load(from));
+            row[1] = S::add(row[1], S::load(from.add(S::LANES)));
+        }
+    }
+}
+
+/// Keeps the rows at `to`.
+#[inline(always)]
+unsafe fn keep_rows<S: Simd, const R: usize>(sums: &[[S::V; 2]; R], to: *mut f32) {
+    for (r, row) in sums.iter().enumerate() {
+        // SAFETY: the caller vouches for `R` rows of a panel's width.
+        unsafe {
+            S::store(to.add(r * 2 * S::LANES), row[0]);
+            S::store(to.add(r * 2 * S::LANES + S::LANES), row[1]);
         }
     }
 }
@@ -234,8 +218,8 @@ unsafe fn step<S: Simd, const R: usize>(a: *const f32, b: *const f32, sums: &mut
 
 /// Adds bias and shortcut, stores, and updates the statistics.
 #[inline(always)]
-unsafe fn epilogue<S: Simd, const R: usize>(tile: &Tile, sums: &mut [[S::V; 2]; R]) {
-    // SAFETY: the caller vouches for `R` rows of a panel's width at every pointer that is not null.
+unsafe fn epilogue<S: Simd>(tile: &Tile, sums: &mut [[S::V; 2]]) {
+    // SAFETY: the caller vouches for the rows of a panel's width at every pointer that is not null.
     unsafe {
         if !tile.bias.is_null() {
             for half in 0..2 {
@@ -244,56 +228,23 @@ unsafe fn epilogue<S: Simd, const R: usize>(tile: &Tile, sums: &mut [[S::V; 2]; 
                     .for_each(|row| row[half] = S::add(row[half], bias));
             }
         }
-        if !tile.residual.is_null() {
-            for (r, row) in sums.iter_mut().enumerate() {
+        // Row by row, as more of them than a cache keeps may fall on the same set.
+        for (r, row) in sums.iter_mut().enumerate() {
+            if !tile.residual.is_null() {
                 let from = tile.residual.add(r * tile.stride);
                 row[0] = S::add(row[0], S::load(from));
                 row[1] = S::add(row[1], S::load(from.add(S::LANES)));
             }
-        }
-        for (r, row) in sums.iter().enumerate() {
             let to = tile.out.add(r * tile.stride);
             S::store(to, row[0]);
             S::store(to.add(S::LANES), row[1]);
         }
         if !tile.moments.is_null() {
             for half in [0, 1] {
-                let column: [S::V; R] = std::array::from_fn(|r| sums[r][half]);
                 let at = tile.moments.add(half * S::LANES);
-                add_moments::<S>(&column, at, tile.moments_stride, tile.seen);
+                let column = sums.iter().map(|row| row[half]);
+                add_moments::<S>(column, at, tile.moments_stride, tile.seen);
             }
         }
-    }
-}
-
-/// Adds some values of each lane's channel to the running mean at `at` and sum of squared deviations at
-/// `at + stride`, which cover `seen` values so far (Chan, Golub & LeVeque 1979).
-///
-/// # Safety
-/// Both places hold `S::LANES` floats.
-#[inline(always)]
-pub(super) unsafe fn add_moments<S: Simd>(values: &[S::V], at: *mut f32, stride: usize, seen: usize) {
-    // SAFETY: the caller vouches for the two places.
-    unsafe {
-        let mut sum = values[0];
-        for &value in &values[1..] {
-            sum = S::add(sum, value);
-        }
-        let mut mean = S::mul(sum, S::splat(1.0 / values.len() as f32));
-        let mut squares = S::splat(0.0);
-        for &value in values {
-            let deviation = S::sub(value, mean);
-            squares = S::fma(deviation, deviation, squares);
-        }
-        if seen > 0 {
-            let (old_mean, old_squares) = (S::load(at), S::load(at.add(stride)));
-            let share = values.len() as f32 / (seen + values.len()) as f32;
-            let delta = S::sub(mean, old_mean);
-            mean = S::fma(delta, S::splat(share), old_mean);
-            let between = S::mul(S::mul(delta, delta), S::splat(share * seen as f32));
-            squares = S::add(S::add(squares, old_squares), between);
-        }
-        S::store(at, mean);
-        S::store(at.add(stride), squares);
     }
 }

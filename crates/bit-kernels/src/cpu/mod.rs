@@ -38,7 +38,9 @@
 mod affine;
 pub mod backward;
 mod conv;
+mod cut;
 mod gather;
+mod groups;
 mod layout;
 mod memory;
 mod micro;
@@ -49,6 +51,7 @@ mod pool;
 mod product;
 mod shape;
 mod simd;
+mod strassen;
 mod team;
 mod weights;
 mod winograd;

@@ -240,3 +240,41 @@ impl Kernel for RowMoments {
         }
     }
 }
+
+/// Adds some values of each lane's channel to the running mean at `at` and sum of squared deviations at
+/// `at + stride`, which cover `seen` values so far (Chan, Golub & LeVeque 1979).
+///
+/// # Safety
+/// Both places hold `S::LANES` floats.
+#[inline(always)]
+pub(super) unsafe fn add_moments<S: Simd>(
+    mut values: impl ExactSizeIterator<Item = S::V> + Clone,
+    at: *mut f32,
+    stride: usize,
+    seen: usize,
+) {
+    let (all, count) = (values.clone(), values.len());
+    let Some(mut sum) = values.next() else { return };
+    // SAFETY: the caller vouches for the two places.
+    unsafe {
+        for value in values {
+            sum = S::add(sum, value);
+        }
+        let mut mean = S::mul(sum, S::splat(1.0 / count as f32));
+        let mut squares = S::splat(0.0);
+        for value in all {
+            let deviation = S::sub(value, mean);
+            squares = S::fma(deviation, deviation, squares);
+        }
+        if seen > 0 {
+            let (old_mean, old_squares) = (S::load(at), S::load(at.add(stride)));
+            let share = count as f32 / (seen + count) as f32;
+            let delta = S::sub(mean, old_mean);
+            mean = S::fma(delta, S::splat(share), old_mean);
+            let between = S::mul(S::mul(delta, delta), S::splat(share * seen as f32));
+            squares = S::add(S::add(squares, old_squares), between);
+        }
+        S::store(at, mean);
+        S::store(at.add(stride), squares);
+    }
+}

@@ -1,19 +1,21 @@
-//! A convolution as one matrix product over packed tiles: which thread packs and computes what.
+//! A convolution as a matrix product over packed tiles: which thread packs and computes what.
 //!
-//! With many pixels each task packs a block of tiles into its own cache and runs all panels of weights over it. With
-//! few (a small image's last stages) the tiles are packed once for all and the tasks split the panels, so that each
-//! weight comes from memory once.
+//! The pixels of an image are cut into units, each as many tiles as the scheme computes together. With many of them each
+//! task packs a block of units into its own cache and runs all groups of panels over it. With few (a small image's last
+//! stages) the units are packed once for all and the tasks split the groups, so that each weight comes from memory once.
 
 use std::ops::Range;
+use std::ptr;
 
 use super::affine::Activations;
 use super::gather::Gather;
+use super::groups::{Groups, Unit};
 use super::memory::Scratch;
-use super::micro::{BLOCK, Tile, tile_len};
+use super::micro::BLOCK;
 use super::moments::{Moments, Partials};
 use super::parallel::{Shared, for_each};
 use super::shape::Geometry;
-use super::simd::{Kernel, Simd};
+use super::strassen::{InputSums, Scheme, WeightSums};
 use super::weights::Packed;
 
 /// Floats of packed input that leave room for a panel of weights in a second-level cache of 1 MiB.
@@ -25,11 +27,13 @@ const TASKS_PER_THREAD: usize = 8;
 struct Product<'a> {
     geometry: &'a Geometry,
     weights: &'a Packed,
+    scheme: &'static Scheme,
     input: Activations<'a>,
     out: Shared<f32>,
     residual: Shared<f32>,
     partials: Option<(Shared<f32>, &'a Partials)>,
-    tiles: usize,
+    /// Units of an image, and the blocks they make up.
+    units: usize,
     blocks: usize,
 }
 
@@ -47,13 +51,17 @@ pub(super) unsafe fn convolve(
     want_moments: bool,
 ) -> Option<Moments> {
     let images = geometry.output.images;
-    let tiles = geometry.output.pixels().div_ceil(weights.isa.tile_rows());
-    let tile_floats = tile_len(weights.isa.tile_rows(), geometry.depth()).max(1);
+    let tile_rows = weights.isa.tile_rows();
+    let scheme = Scheme::of(geometry, weights);
+    let units = geometry.output.pixels().div_ceil(scheme.side * tile_rows);
     let wanted = rayon::current_num_threads() * TASKS_PER_THREAD;
-    let split_pixels = images * tiles >= 2 * wanted;
+    let split_pixels = images * units * scheme.side >= 2 * wanted;
     let blocks = if split_pixels {
-        let fit = (PACKED_LIMIT / tile_floats).clamp(1, tiles);
-        tiles.div_ceil(fit).max(wanted.div_ceil(images)).min(tiles)
+        let unit_len = scheme.unit_len(tile_rows, geometry.depth().next_multiple_of(BLOCK));
+        let fit = (PACKED_LIMIT / unit_len.max(1))
+            .min(scheme.units_at_once)
+            .clamp(1, units);
+        units.div_ceil(fit).max(wanted.div_ceil(images)).min(units)
     } else {
         1
     };
@@ -63,194 +71,188 @@ pub(super) unsafe fn convolve(
     let product = Product {
         geometry,
         weights,
+        scheme,
         input,
         out: Shared(out),
         residual: Shared(residual.cast_mut()),
         partials: at.map(Shared).zip(partials.as_ref()),
-        tiles,
+        units,
         blocks,
     };
-    // SAFETY: the caller's promise about `out` and `residual`; each task has tiles or panels of its own.
+    // SAFETY: the caller's promise about `out` and `residual`; each task has units or groups of its own.
     unsafe {
         if split_pixels {
             product.split_pixels()
         } else {
-            product.split_panels()
+            product.split_groups()
         }
     }
     let counts: Vec<usize> = (0..blocks)
-        .map(|block| product.pixels(product.tiles_of(block)).len())
+        .map(|block| product.pixels(product.units_of(block)).len())
         .collect();
     partials.map(|partials| partials.combine(weights.channels, |_, block| counts[block]))
 }
 
 impl Product<'_> {
-    fn tiles_of(&self, block: usize) -> Range<usize> {
-        self.tiles * block / self.blocks..self.tiles * (block + 1) / self.blocks
+    fn units_of(&self, block: usize) -> Range<usize> {
+        self.units * block / self.blocks..self.units * (block + 1) / self.blocks
     }
 
-    /// The output pixels of tiles; all tiles are equally tall, give or take one.
-    fn pixels(&self, tiles: Range<usize>) -> Range<usize> {
-        let at = |tile: usize| self.geometry.output.pixels() * tile / self.tiles.max(1);
-        at(tiles.start)..at(tiles.end)
+    /// The output pixels of units; all units are equally tall, give or take one.
+    fn pixels(&self, units: Range<usize>) -> Range<usize> {
+        let at = |unit: usize| self.geometry.output.pixels() * unit / self.units.max(1);
+        at(units.start)..at(units.end)
+    }
+
+    /// Rows of each of a unit's tiles.
+    fn rows(&self, unit: usize) -> usize {
+        self.pixels(unit..unit + 1).len().div_ceil(self.scheme.side)
     }
 
     fn depth_padded(&self) -> usize {
         self.geometry.depth().next_multiple_of(BLOCK)
     }
 
+    /// Floats that the operands of any unit fit in.
+    fn unit_len(&self) -> usize {
+        let most = self.geometry.output.pixels().div_ceil(self.units.max(1));
+        self.scheme
+            .unit_len(most.div_ceil(self.scheme.side), self.depth_padded())
+    }
+
     unsafe fn split_pixels(&self) {
+        let groups = self.scheme.groups(self.weights);
+        let sums_len = self.scheme.sums_len(self.weights);
+        let mut sums = Scratch::take(groups * sums_len);
+        let sums = Shared(sums.as_mut_ptr());
+        if sums_len > 0 {
+            // SAFETY: each group has its own place.
+            for_each(groups, |group| unsafe {
+                self.sum_weights(group, sums.at(group * sums_len));
+            });
+        }
         for_each(self.geometry.output.images * self.blocks, |task| {
             let (image, block) = (task / self.blocks, task % self.blocks);
-            let tiles = self.tiles_of(block);
-            let mut packed = Scratch::take(self.pixels(tiles.clone()).len() * self.depth_padded());
-            // SAFETY: the block's tiles fill the buffer, and are this task's alone.
+            let (units, unit_len) = (self.units_of(block), self.unit_len());
+            let mut packed = Scratch::take(units.len() * unit_len);
+            let to = packed.as_mut_ptr();
+            // SAFETY: the block's units fill the buffer, and are this task's alone.
             unsafe {
-                let to = packed.as_mut_ptr();
-                tiles.for_each(|tile| self.pack(image, tile, to.add(self.packed_offset(block, tile))));
-                self.compute(image, block, 0..self.weights.count(), to);
+                for (nth, unit) in units.enumerate() {
+                    self.pack(image, unit, to.add(nth * unit_len));
+                }
+                self.compute(image, block, 0..groups, to, sums.at(0));
             }
         });
     }
 
-    unsafe fn split_panels(&self) {
-        let image_len = self.geometry.output.pixels() * self.depth_padded();
-        let mut packed = Scratch::take(self.geometry.output.images * image_len);
+    unsafe fn split_groups(&self) {
+        let (images, unit_len) = (self.geometry.output.images, self.unit_len());
+        let mut packed = Scratch::take(images * self.units * unit_len);
         let to = Shared(packed.as_mut_ptr());
-        let images = self.geometry.output.images;
-        // SAFETY: tiles have disjoint places in the buffer; panels have disjoint channels of the output.
-        for_each(images * self.tiles, |task| unsafe {
-            let (image, tile) = (task / self.tiles, task % self.tiles);
-            self.pack(
-                image,
-                tile,
-                to.at(image * image_len + self.packed_offset(0, tile)),
-            );
+        // SAFETY: units have disjoint places in the buffer.
+        for_each(images * self.units, |task| unsafe {
+            self.pack(task / self.units, task % self.units, to.at(task * unit_len));
         });
-        // SAFETY: every tile is packed now, and the panels are disjoint.
-        for_each(images * self.weights.count(), |task| unsafe {
-            let (panel, image) = (task / images, task % images);
-            self.compute(image, 0, panel..panel + 1, to.at(image * image_len));
+        for_each(self.scheme.groups(self.weights), |group| {
+            let mut sums = Scratch::take(self.scheme.sums_len(self.weights));
+            // SAFETY: every unit is packed now; groups have disjoint channels of the output.
+            unsafe {
+                self.sum_weights(group, sums.as_mut_ptr());
+                for image in 0..images {
+                    let packed = to.at(image * self.units * unit_len);
+                    self.compute(image, 0, group..group + 1, packed, sums.as_ptr());
+                }
+            }
         });
     }
 
-    /// Floats from a block's packed input to that of one of its tiles.
-    fn packed_offset(&self, block: usize, tile: usize) -> usize {
-        self.pixels(self.tiles_of(block).start..tile).len() * self.depth_padded()
+    /// Computes what the scheme needs beside a group's weights themselves.
+    unsafe fn sum_weights(&self, group: usize, to: *mut f32) {
+        if self.scheme.side > 1 {
+            // SAFETY: a group's panels are next to each other, and the caller made room for the sums.
+            unsafe {
+                self.weights.isa.run(WeightSums {
+                    len: self.scheme.part_len(self.weights),
+                    parts: self.weights.panel(group * self.scheme.side).as_ptr(),
+                    sums: to,
+                    sum_stride: self.scheme.sum_stride(self.weights),
+                });
+            }
+        }
     }
 
-    unsafe fn pack(&self, image: usize, tile: usize, to: *mut f32) {
+    /// Packs the operands of a unit.
+    unsafe fn pack(&self, image: usize, unit: usize, to: *mut f32) {
         let (source, reading) = self.input.image(image);
-        let pixels = self.pixels(tile..tile + 1);
-        let (first_row, rows) = (pixels.start, pixels.len());
+        let (isa, rows) = (self.weights.isa, self.rows(unit));
+        let first_row = self.pixels(unit..unit + 1).start;
+        let tile_len = rows * self.depth_padded();
+        let last = self.scheme.unit_len(rows, self.depth_padded()) - tile_len;
         // SAFETY: the input is as long as its shape says, and the caller made room at `to`.
         unsafe {
-            self.weights.isa.run(Gather {
-                geometry: self.geometry,
-                source,
-                reading,
-                first_row,
-                rows,
-                to,
-            })
-        }
-    }
-
-    /// Panels of output channels for all tiles of a block, packed at `packed`.
-    unsafe fn compute(&self, image: usize, block: usize, panels: Range<usize>, packed: *const f32) {
-        // SAFETY: the caller's promise that the block is packed there.
-        unsafe {
-            self.weights.isa.run(Panels {
-                product: self,
-                image,
-                block,
-                panels,
-                packed,
-            })
-        }
-    }
-}
-
-/// Some panels of output channels for all tiles of a block.
-struct Panels<'a> {
-    product: &'a Product<'a>,
-    image: usize,
-    block: usize,
-    panels: Range<usize>,
-    packed: *const f32,
-}
-
-impl Kernel for Panels<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let weights = self.product.weights;
-        let tiles = self.product.tiles_of(self.block);
-        for panel in self.panels.clone() {
-            let values = weights.panel(panel);
-            // The next panel comes closer meanwhile, a part with every tile.
-            let share = if panel + 1 < weights.count() {
-                (values.len() / BLOCK).div_ceil(tiles.len())
-            } else {
-                0
-            };
-            let mut next = values.as_ptr_range().end;
-            let mut seen = 0;
-            for index in tiles.clone() {
-                let tile = Tile {
-                    next,
-                    next_lines: share,
-                    seen,
-                    ..self.tile(panel, index)
-                };
-                // SAFETY: `tile()` keeps to the output and its like; the block is packed; a prefetch may go anywhere.
-                unsafe { tile.run::<S>() };
-                seen += tile.rows;
-                next = next.wrapping_add(share * BLOCK);
+            // The first tile's parts are the first operands, the last one's the last. A row too many is of another
+            // unit or of no pixel, reads as zeros then, and its outputs are not stored.
+            for tile in 0..self.scheme.side {
+                isa.run(Gather {
+                    geometry: self.geometry,
+                    source,
+                    reading,
+                    first_row: first_row + tile * rows,
+                    rows,
+                    to: to.add(tile * last),
+                });
+            }
+            if self.scheme.side > 1 {
+                isa.run(InputSums {
+                    len: tile_len / self.scheme.side,
+                    operands: to,
+                });
             }
         }
     }
-}
 
-impl Panels<'_> {
-    /// The micro-kernel's work on one tile by one panel.
-    #[inline(always)]
-    fn tile(&self, panel: usize, index: usize) -> Tile {
-        let (product, weights) = (self.product, self.product.weights);
-        let pixels = product.pixels(index..index + 1);
-        let channel = panel * weights.isa.panel_width();
-        let at = (self.image * product.geometry.output.pixels() + pixels.start) * weights.channels + channel;
-        let residual = product.residual.0;
-        let (moments, moments_stride) =
-            product
-                .partials
-                .map_or((std::ptr::null_mut(), 0), |(to, partials)| {
-                    (
-                        to.0.wrapping_add(partials.offset(self.image, self.block) + channel),
-                        partials.stride,
-                    )
-                });
-        Tile {
-            depth: weights.depth,
-            rows: pixels.len(),
-            columns: weights.columns(panel),
-            a: self.packed.wrapping_add(product.packed_offset(self.block, index)),
-            b: weights.panel(panel).as_ptr(),
-            bias: weights.bias(panel),
-            out: product.out.0.wrapping_add(at),
-            residual: if residual.is_null() {
-                residual
-            } else {
-                residual.wrapping_add(at)
-            },
-            stride: weights.channels,
-            moments,
-            moments_stride,
-            seen: 0,
-            far: true,
-            next: std::ptr::null(),
-            next_lines: 0,
+    /// Groups of panels for all units of a block, packed at `packed`; `sums` are those of these groups' weights.
+    unsafe fn compute(
+        &self,
+        image: usize,
+        block: usize,
+        groups: Range<usize>,
+        packed: *const f32,
+        sums: *const f32,
+    ) {
+        let (isa, unit_len) = (self.weights.isa, self.unit_len());
+        let place_len = isa.tile_rows() * isa.panel_width();
+        let mut places = Scratch::take(self.units_of(block).len() * 2 * place_len);
+        let places = places.as_mut_ptr();
+        let first_pixel = image * self.geometry.output.pixels();
+        let unit = |(nth, unit): (usize, usize)| {
+            let (pixels, rows) = (self.pixels(unit..unit + 1), self.rows(unit));
+            let (start, lower) = (first_pixel + pixels.start, pixels.len() - rows.min(pixels.len()));
+            Unit {
+                rows,
+                pixels: [start, start + rows],
+                stored: [rows, lower],
+                packed: packed.wrapping_add(nth * unit_len),
+                places: [0, 1].map(|place| places.wrapping_add((2 * nth + place) * place_len)),
+            }
+        };
+        let units: Vec<Unit> = self.units_of(block).enumerate().map(unit).collect();
+        // SAFETY: the caller's promise that the block is packed there.
+        unsafe {
+            isa.run(Groups {
+                scheme: self.scheme,
+                weights: self.weights,
+                units: &units,
+                groups,
+                sums,
+                out: self.out.0,
+                residual: self.residual.0,
+                moments: self.partials.map_or(ptr::null_mut(), |(to, partials)| {
+                    to.at(partials.offset(image, block))
+                }),
+                moments_stride: self.partials.map_or(0, |(_, partials)| partials.stride),
+            });
         }
     }
 }

@@ -270,14 +270,14 @@ fn three_by_three_matches_plain_loops() {
 #[test]
 fn pointwise_convolution_matches_on_the_network_s_kinds_of_shape() {
     let mut random = Random(78);
-    // Many pixels (tasks split pixels), few pixels (tasks split panels), one pixel (linear).
+    // Many pixels (tasks split pixels), few pixels (tasks split panels), tiles of which one is cut short, one pixel.
     let sizes: &[(usize, usize)] = if cfg!(miri) {
         &[(2, 3)]
     } else {
-        &[(30, 31), (7, 7), (1, 1)]
+        &[(30, 31), (14, 14), (7, 7), (1, 3), (1, 1)]
     };
     for &(height, width) in sizes {
-        for (inputs, channels, stride) in [(64, 64, 1), (48, 96, 2), (10, 1000, 1)] {
+        for (inputs, channels, stride) in [(64, 64, 1), (96, 128, 2), (48, 96, 2), (10, 1000, 1)] {
             let shape = Shape::new(1, height, width, inputs);
             let window = Window::square(1, stride);
             check_conv(

@@ -15,11 +15,13 @@
 
 mod data;
 mod group_norm;
+mod norm_passes;
 mod outer;
 mod pointwise;
 mod pool;
 mod standardize;
 mod weight;
+mod weight_packing;
 
 pub use data::DataGradient;
 pub use group_norm::{AffineGradient, GroupNormGradient, group_norm_gradient};

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::grid::{Grid, Place};
 use super::transform::{MOST, OUT, Scheme};
-use crate::cpu::micro::add_moments;
+use crate::cpu::moments::add_moments;
 use crate::cpu::simd::{Kernel, Simd};
 
 /// Transforms the sums of `count` tiles from `first` to outputs of one panel, and adds bias and residual.
@@ -50,7 +50,7 @@ impl<W: Scheme> Kernel for Outputs<'_, W> {
                         let at = self
                             .moments
                             .add(place.image * self.moments_image + half * S::LANES);
-                        add_moments::<S>(values, at, self.moments_stride, seen);
+                        add_moments::<S>(values.iter().copied(), at, self.moments_stride, seen);
                     }
                 }
             }
