@@ -124,18 +124,19 @@ mod fast {
         fn pack(&self) -> (PreparedConv, Vec<[f64; 2]>) {
             let weight = self.weight.val();
             let [channels, inputs, height, width] = weight.dims();
-            let mut values = weight
-                .into_data()
-                .try_into_vec::<f32>()
+            // A copy of the shared weight, which is standardized where it lies.
+            let mut data = weight.into_data();
+            let values = data
+                .as_mut_slice::<f32>()
                 .expect("the map was checked to be f32");
-            let filters = standardize_weight(&mut values, channels, self.eps);
+            let filters = standardize_weight(values, channels, self.eps);
             let window = Window {
                 kernel: [height, width],
                 stride: [self.stride; 2],
                 dilation: [self.dilation; 2],
             };
             (
-                PreparedConv::new(&values, channels, inputs, window, None),
+                PreparedConv::new(values, channels, inputs, window, None),
                 filters,
             )
         }
