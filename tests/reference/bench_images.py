@@ -91,8 +91,8 @@ def main():
             files = sorted(p for p in Path(args.dir).rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
         print(f"{len(files)} files as one batch:")
         for name in peers:
-            rounds = [[ours(name, files, threads) for threads in (1, 2)] for _ in range(max(3, args.rounds // 5))]
-            one, two = (statistics.median(values) for values in zip(*rounds))
+            rounds = [[ours(name, files, threads) for threads in (1, 2)] for _ in range(args.rounds + 2)]
+            one, two = (statistics.median(values) for values in zip(*rounds[2:]))
             print(f"  bit-image {name:12} one thread {one * 1e3:.0f} ms, two {two * 1e3:.0f} ms: {one / two:.2f} times as fast")
     ours.process.stdin.close()
     ours.process.wait()

@@ -5,6 +5,8 @@
 //! the seconds it took to turn the files into a batch, read from disk each time. Without `"threads"` the files are
 //! prepared one after the other into one buffer.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::error::Error;
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -20,6 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         processor(ProcessorKind::Pil)?,
         processor(ProcessorKind::Torchvision)?,
     );
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    // Kept, as a service would.
+    let mut pools = BTreeMap::new();
     let mut tensor = Vec::new();
     for line in std::io::stdin().lock().lines() {
         let request: Value = serde_json::from_str(&line?)?;
@@ -34,9 +39,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let options = PreprocessOptions::default();
         let seconds = match request["threads"].as_u64() {
             Some(threads) => {
-                let pool = rayon::ThreadPoolBuilder::new()
-                    .num_threads(threads as usize)
-                    .build()?;
+                let pool = match pools.entry(threads) {
+                    Entry::Occupied(pool) => pool.into_mut(),
+                    Entry::Vacant(place) => place.insert(pool(threads as usize)?),
+                };
                 let start = Instant::now();
                 pool.install(|| processor.preprocess(&files, &options))?;
                 start.elapsed()

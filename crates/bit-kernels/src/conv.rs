@@ -126,19 +126,14 @@ mod fast {
             let [channels, inputs, height, width] = weight.dims();
             // A copy of the shared weight, which is standardized where it lies.
             let mut data = weight.into_data();
-            let values = data
-                .as_mut_slice::<f32>()
-                .expect("the map was checked to be f32");
+            let values = data.as_mut_slice::<f32>().expect("the map was checked to be f32");
             let filters = standardize_weight(values, channels, self.eps);
             let window = Window {
                 kernel: [height, width],
                 stride: [self.stride; 2],
                 dilation: [self.dilation; 2],
             };
-            (
-                PreparedConv::new(values, channels, inputs, window, None),
-                filters,
-            )
+            (PreparedConv::new(values, channels, inputs, window, None), filters)
         }
 
         pub(super) fn pack_alone(&self) -> Option<PackedAlone> {
