@@ -304,7 +304,7 @@ def run(program, cases, tally):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--program", required=True)
-    parser.add_argument("--cases", type=int, default=2000)
+    parser.add_argument("--cases", type=int, default=10600)
     parser.add_argument("--dir")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--chunk", type=int, default=400)
