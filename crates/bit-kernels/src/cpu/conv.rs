@@ -1,6 +1,7 @@
 //! Convolutions with weights prepared once.
 
 use super::affine::Activations;
+use super::fold::Folded;
 use super::memory::Buffer;
 use super::moments::Moments;
 use super::product;
@@ -12,6 +13,8 @@ use super::winograd;
 /// A convolution (no groups) whose weights have been packed for this processor.
 pub struct PreparedConv {
     weights: Packed,
+    /// The same for a folded image, where that is better.
+    folded: Option<Folded>,
     inputs: usize,
     window: Window,
 }
@@ -70,6 +73,7 @@ impl PreparedConv {
         );
         PreparedConv {
             weights: Packed::new(isa, weight, [channels, inputs, taps], bias),
+            folded: Folded::new(isa, weight, [channels, inputs], window, bias),
             inputs,
             window,
         }
@@ -79,6 +83,7 @@ impl PreparedConv {
     pub(super) fn from_packed(weights: Packed, inputs: usize, window: Window) -> PreparedConv {
         PreparedConv {
             weights,
+            folded: None,
             inputs,
             window,
         }
@@ -114,7 +119,7 @@ impl PreparedConv {
 
     /// Bytes of prepared weights.
     pub fn bytes(&self) -> usize {
-        self.weights.bytes()
+        self.weights.bytes() + self.folded.as_ref().map_or(0, Folded::bytes)
     }
 
     /// Convolves `input` padded by zeros (after its normalization), adds `residual`, and returns the statistics of
@@ -193,6 +198,13 @@ impl PreparedConv {
         residual: *const f32,
         want_moments: bool,
     ) -> Option<Moments> {
+        let folded = self.folded.as_ref();
+        if let Some((folded, image)) =
+            folded.and_then(|folded| Some((folded, folded.geometry(geometry, input)?)))
+        {
+            // SAFETY: the caller's promise.
+            return unsafe { folded.convolve(geometry, &image, input, out, residual, want_moments) };
+        }
         let winograd = winograd::applies(geometry, &self.weights);
         let convolve = if winograd {
             winograd::convolve

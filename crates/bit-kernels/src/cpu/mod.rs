@@ -39,6 +39,7 @@ mod affine;
 pub mod backward;
 mod conv;
 mod cut;
+mod fold;
 mod gather;
 mod groups;
 mod layout;

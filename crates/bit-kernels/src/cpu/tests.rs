@@ -295,13 +295,67 @@ fn pointwise_convolution_matches_on_the_network_s_kinds_of_shape() {
 
 #[test]
 fn the_stem_matches_plain_loops() {
-    let case = Case {
-        shape: Shape::new(1, 19, 22, 3),
-        channels: 64,
-        window: Window::square(7, 2),
-        padding: Padding::same(3),
+    let mut random = Random(79);
+    let uneven = Padding {
+        top: 2,
+        bottom: 4,
+        left: 1,
+        right: 0,
     };
-    check_conv(&mut Random(79), &case);
+    // Sides of whole tiles, of tiles short in nothing, rows, columns or both, smaller than the window, and one pixel.
+    let sizes: &[(usize, usize)] = if cfg!(miri) {
+        &[(5, 6)]
+    } else {
+        &[(1, 1), (3, 9), (19, 22), (32, 32), (24, 41)]
+    };
+    for &(height, width) in sizes {
+        for (inputs, channels, kernel) in [
+            (3, 64, 7),
+            (4, 32, 7),
+            (3, 32, 8),
+            (3, 24, 7),
+            (1, 32, 7),
+            (5, 32, 7),
+        ] {
+            let shape = Shape::new(1 + random.below(2), height, width, inputs);
+            for padding in [Padding::same(3), uneven] {
+                let window = Window::square(kernel, 2);
+                check_conv(
+                    &mut random,
+                    &Case {
+                        shape,
+                        channels,
+                        window,
+                        padding,
+                    },
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn four_by_four_matches_plain_loops() {
+    let mut random = Random(86);
+    let sizes: &[(usize, usize)] = if cfg!(miri) {
+        &[(4, 4)]
+    } else {
+        &[(4, 4), (6, 13), (11, 10)]
+    };
+    for &(height, width) in sizes {
+        for (inputs, channels) in [(16, 32), (48, 64), (160, 96)] {
+            let padding = Padding::same(random.below(3));
+            check_conv(
+                &mut random,
+                &Case {
+                    shape: Shape::new(2, height, width, inputs),
+                    channels,
+                    window: Window::square(4, 1),
+                    padding,
+                },
+            );
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! 3x3 convolutions by Winograd's algorithms: for 16 outputs 36 products of matrices of tiles by channels do the work of
-//! 144 with stride 1, and 81 with stride 2. Tiles of three rows or columns make up what is left of an output of 14 or 7.
+//! 144 with stride 1, and 81 with stride 2; and 4x4 ones, where 49 do the work of 256. Tiles of three rows or columns make
+//! up what is left of an output of 14 or 7.
 //!
 //! Filters are transformed again in every forward: that costs less than reading a transform that is four times as
 //! large from memory, and the weights stay what the direct convolution uses as well.
@@ -7,6 +8,7 @@
 // Rows and columns of small matrices read best by their indices.
 #![allow(clippy::needless_range_loop)]
 
+mod four_taps;
 mod grid;
 mod groups;
 mod inputs;
@@ -18,12 +20,13 @@ mod transform;
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use self::four_taps::FourTaps;
 use self::grid::Grid;
 use self::inputs::Inputs;
 use self::outputs::Outputs;
 use self::plan::Plan;
 use self::products::{Filters, Products};
-use self::transform::{EveryOtherPixel, EveryPixel, FILTER_SIDE, OUT, Scheme};
+use self::transform::{EveryOtherPixel, EveryPixel, OUT, Scheme};
 use super::affine::Activations;
 use super::memory::Scratch;
 use super::micro::BLOCK;
@@ -39,13 +42,22 @@ const FEW_TILES: usize = 8;
 pub(super) fn applies(geometry: &Geometry, weights: &Packed) -> bool {
     let tiles =
         geometry.output.images * geometry.output.height.div_ceil(OUT) * geometry.output.width.div_ceil(OUT);
-    let strided = geometry.window == Window::square(3, EveryOtherPixel::STRIDE) && tiles >= FEW_TILES;
-    (geometry.window == Window::square(3, EveryPixel::STRIDE) || strided)
+    let window = geometry.window;
+    let strided = window == window_of::<EveryOtherPixel>() && tiles >= FEW_TILES;
+    // For folded images: sums over more channels would round more than a plain product's.
+    let four_taps = window == window_of::<FourTaps>() && geometry.input.channels == BLOCK;
+    (window == window_of::<EveryPixel>() || strided || four_taps)
         && geometry.input.channels.is_multiple_of(BLOCK)
         && weights.channels.is_multiple_of(weights.isa.panel_width())
 }
 
+fn window_of<W: Scheme>() -> Window {
+    Window::square(W::TAPS, W::STRIDE)
+}
+
 /// Computes the convolution as `product::convolve` does.
+///
+/// The input may have more channels than the weights, which read the first ones.
 ///
 /// # Safety
 /// As `product::convolve`, and [`applies`] is true.
@@ -57,14 +69,13 @@ pub(super) unsafe fn convolve(
     residual: *const f32,
     want_moments: bool,
 ) -> Option<Moments> {
+    let convolve = match geometry.window {
+        window if window == window_of::<EveryOtherPixel>() => convolve_by::<EveryOtherPixel>,
+        window if window == window_of::<FourTaps>() => convolve_by::<FourTaps>,
+        _ => convolve_by::<EveryPixel>,
+    };
     // SAFETY: the caller's promises.
-    unsafe {
-        if geometry.window.stride[0] == EveryPixel::STRIDE {
-            convolve_by::<EveryPixel>(geometry, weights, input, out, residual, want_moments)
-        } else {
-            convolve_by::<EveryOtherPixel>(geometry, weights, input, out, residual, want_moments)
-        }
-    }
+    unsafe { convolve(geometry, weights, input, out, residual, want_moments) }
 }
 
 unsafe fn convolve_by<W: Scheme>(
@@ -191,7 +202,7 @@ impl<W: Scheme> Pass<'_, W> {
 
     /// Transforms a panel's filters from `channel` on to `to`; returns from how many channels.
     unsafe fn transform_filters(&self, panel: usize, channel: usize, to: *mut f32) -> usize {
-        let (channels, width) = (self.input.shape.channels, self.weights.isa.panel_width());
+        let (channels, width) = (self.plan.channels, self.weights.isa.panel_width());
         let count = self.plan.depth.min(channels - channel);
         // SAFETY: the channels are inside the packed panel, and the caller made room.
         unsafe {
@@ -221,13 +232,13 @@ impl<W: Scheme> Pass<'_, W> {
         let (tiles, channels) = (&self.ranges[range], self.input.shape.channels);
         let groups: Vec<Range<usize>> = plan.groups_of(tiles).collect();
         let filter_stride = self.filter_stride();
-        let mut filters = Scratch::take(FILTER_SIDE * FILTER_SIDE * filter_stride);
+        let mut filters = Scratch::take(Plan::<W>::FILTER_POINTS * filter_stride);
         let filters = filters.as_mut_ptr();
         let mut sums = Scratch::take(Plan::<W>::POINTS * tiles.len() * width);
         let sums = sums.as_mut_ptr();
         // SAFETY: chunks of channels stay inside the packed panel and inputs, groups inside the sums.
         unsafe {
-            for channel in (0..channels).step_by(plan.depth) {
+            for channel in (0..plan.channels).step_by(plan.depth) {
                 let depth = self.transform_filters(panel, channel, filters);
                 self.weights.isa.run(Products {
                     scheme: PhantomData::<W>,
@@ -242,7 +253,7 @@ impl<W: Scheme> Pass<'_, W> {
                     filter_stride,
                     sums,
                     upcoming: self.upcoming(panel, channel + depth),
-                    upcoming_stride: channels * width,
+                    upcoming_stride: plan.channels * width,
                 });
             }
             for group in groups {
@@ -254,7 +265,7 @@ impl<W: Scheme> Pass<'_, W> {
 
     /// The packed weights that follow: of this panel from `channel`, or of the next one.
     fn upcoming(&self, panel: usize, channel: usize) -> *const f32 {
-        let (channels, width) = (self.input.shape.channels, self.weights.isa.panel_width());
+        let (channels, width) = (self.plan.channels, self.weights.isa.panel_width());
         match (channel < channels, panel + 1 < self.weights.count()) {
             (true, _) => self.weights.panel(panel)[channel * width..].as_ptr(),
             (false, true) => self.weights.panel(panel + 1).as_ptr(),

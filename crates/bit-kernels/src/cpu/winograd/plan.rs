@@ -22,6 +22,8 @@ pub(super) struct Plan<'a, W> {
     pub(super) groups: usize,
     pub(super) groups_per_range: usize,
     pub(super) tiles_at_once: usize,
+    /// Input channels that have weights, which are the first; and how many are summed over at a time.
+    pub(super) channels: usize,
     pub(super) depth: usize,
     /// Whether each group is a range, and goes from inputs to outputs at once.
     pub(super) group_by_group: bool,
@@ -30,21 +32,24 @@ pub(super) struct Plan<'a, W> {
 impl<'a, W: Scheme> Plan<'a, W> {
     /// Products for one tile and pair of channels.
     pub(super) const POINTS: usize = W::SIDE * W::SIDE;
+    /// Points of a transformed filter.
+    pub(super) const FILTER_POINTS: usize = W::FILTER_SIDE * W::FILTER_SIDE;
 
     pub(super) fn new(grid: &'a Grid<'a>, weights: &Packed) -> Plan<'a, W> {
-        let (channels, rows) = (grid.geometry.input.channels, weights.isa.tile_rows());
+        let channels = weights.depth / grid.geometry.window.taps();
+        let rows = weights.isa.tile_rows();
         let groups = grid.tiles().div_ceil(rows);
         let ranges = (2 * rayon::current_num_threads())
             .div_ceil(weights.count())
             .min(groups);
         let most = (SUMS_LIMIT / (Self::POINTS * rows * weights.isa.panel_width())).max(1);
-        let group_by_group = groups::applies(channels, weights.channels, groups);
+        let group_by_group = groups::applies(Self::FILTER_POINTS * channels * weights.channels, groups);
         let (groups_per_range, tiles_at_once) = if group_by_group {
             (1, usize::MAX)
         } else {
             (
                 groups.div_ceil(ranges.max(1)).min(most).max(1),
-                INPUTS_LIMIT / (Self::POINTS * channels),
+                INPUTS_LIMIT / (Self::POINTS * grid.geometry.input.channels),
             )
         };
         Plan {
@@ -53,6 +58,7 @@ impl<'a, W: Scheme> Plan<'a, W> {
             groups,
             groups_per_range,
             tiles_at_once,
+            channels,
             depth: if group_by_group {
                 channels
             } else {

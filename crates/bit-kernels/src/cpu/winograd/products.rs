@@ -4,13 +4,13 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::grid::{Grid, common};
-use super::transform::{FILTER_SIDE, Scheme};
+use super::transform::{MOST_POINTS, MOST_TAPS, Scheme};
 use crate::cpu::micro::{BLOCK, Tile};
 use crate::cpu::simd::{Kernel, Simd};
 
 /// Transforms the filters from `count` input channels to one panel of output channels.
 ///
-/// `from` is the panel's `[9][tap_stride]` floats at the first input channel; `to` holds a panel of `count` rows for
+/// `from` is the panel's `[taps][tap_stride]` floats at the first input channel; `to` holds a panel of `count` rows for
 /// each filter point, `point_stride` floats apart.
 pub(super) struct Filters<W> {
     pub(super) scheme: PhantomData<W>,
@@ -29,24 +29,22 @@ impl<W: Scheme> Kernel for Filters<W> {
         for at in (0..self.count * 2 * S::LANES).step_by(S::LANES) {
             // SAFETY: `at` stays inside the panel of `count` rows, for each tap and each point.
             unsafe {
-                let mut rows = [[S::splat(0.0); 3]; FILTER_SIDE];
-                for x in 0..3 {
-                    let mut column = [S::splat(0.0); 3];
-                    for y in 0..3 {
-                        column[y] = S::load(self.from.add((y * 3 + x) * self.tap_stride + at));
+                let mut rows = [[S::splat(0.0); MOST_TAPS]; MOST_POINTS];
+                for x in 0..W::TAPS {
+                    let mut column = [S::splat(0.0); MOST_TAPS];
+                    for y in 0..W::TAPS {
+                        column[y] = S::load(self.from.add((y * W::TAPS + x) * self.tap_stride + at));
                     }
                     let column = W::filter::<S>(column);
-                    for y in 0..FILTER_SIDE {
+                    for y in 0..W::FILTER_SIDE {
                         rows[y][x] = column[y];
                     }
                 }
-                for y in 0..FILTER_SIDE {
+                for y in 0..W::FILTER_SIDE {
                     let row = W::filter::<S>(rows[y]);
-                    for x in 0..FILTER_SIDE {
-                        S::store(
-                            self.to.add((y * FILTER_SIDE + x) * self.point_stride + at),
-                            row[x],
-                        );
+                    for x in 0..W::FILTER_SIDE {
+                        let point = y * W::FILTER_SIDE + x;
+                        S::store(self.to.add(point * self.point_stride + at), row[x]);
                     }
                 }
             }
@@ -72,7 +70,7 @@ pub(super) struct Products<'a, W> {
     pub(super) filter_stride: usize,
     /// For each group `[points][tiles][panel width]`.
     pub(super) sums: *mut f32,
-    /// The weights whose transform is needed next, to bring closer meanwhile: `[9][upcoming_stride]`.
+    /// The weights whose transform is needed next, to bring closer meanwhile: `[taps][upcoming_stride]`.
     pub(super) upcoming: *const f32,
     pub(super) upcoming_stride: usize,
 }
@@ -131,8 +129,8 @@ impl<W: Scheme> Products<'_, W> {
         let row = point * group.len() + part.start - group.start;
         let at = (group.start - self.groups[0].start) * W::SIDE * W::SIDE + row;
         let sums = self.sums.wrapping_add(at * width);
-        let last = FILTER_SIDE - 1;
-        let filter = (point / W::SIDE).min(last) * FILTER_SIDE + (point % W::SIDE).min(last);
+        let last = W::FILTER_SIDE - 1;
+        let filter = (point / W::SIDE).min(last) * W::FILTER_SIDE + (point % W::SIDE).min(last);
         Tile {
             depth: self.depth,
             rows: part.len(),
@@ -156,11 +154,11 @@ impl<W: Scheme> Products<'_, W> {
         }
     }
 
-    /// What to bring closer during a tile: with the first group weights (four points take care of one of the nine
-    /// taps), with the others the inputs of the tile after.
+    /// What to bring closer during a tile: with the first group weights (four points take care of one of the taps), with
+    /// the others the inputs of the tile after.
     #[inline(always)]
     fn next<S: Simd>(&self, point: usize, index: usize, inputs: (*const f32, usize)) -> (*const f32, usize) {
-        if index == 0 && point < 4 * 9 && !self.upcoming.is_null() {
+        if index == 0 && point < 4 * W::TAPS * W::TAPS && !self.upcoming.is_null() {
             let quarter = self.depth * 2 * S::LANES / 4;
             let at = point / 4 * self.upcoming_stride + point % 4 * quarter;
             return (self.upcoming.wrapping_add(at), quarter.div_ceil(BLOCK));

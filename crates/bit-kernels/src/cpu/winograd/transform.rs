@@ -1,5 +1,5 @@
-//! The one-dimensional transforms of Winograd's algorithms for three-tap filters and four outputs (Lavin & Gray 2016).
-//! Applied to columns and then to rows they make the two-dimensional ones.
+//! The one-dimensional transforms of Winograd's algorithms for four outputs (Lavin & Gray 2016). Applied to columns and then
+//! to rows they make the two-dimensional ones.
 //!
 //! A tile of three outputs does without one of the points, so that it shares the filters of the others; factors that differ
 //! are in the inputs' transforms.
@@ -8,13 +8,18 @@ use crate::cpu::simd::Simd;
 
 /// Outputs a tile has on a side, unless it is short by one.
 pub(super) const OUT: usize = 4;
-/// Points a transformed filter has on a side.
-pub(super) const FILTER_SIDE: usize = 6;
+/// The most taps a filter, and points a transformed filter, has on a side in any scheme.
+pub(super) const MOST_TAPS: usize = 4;
+pub(super) const MOST_POINTS: usize = 7;
 /// The most inputs, and products, any scheme has on a side.
 pub(super) const MOST: usize = 9;
 
-/// One way to get four outputs of a three-tap filter from fewer than twelve products.
+/// One way to get four outputs of a filter from fewer products than four a tap.
 pub(super) trait Scheme: Copy + Send + Sync {
+    /// Taps of a filter on a side.
+    const TAPS: usize;
+    /// Points a transformed filter has on a side.
+    const FILTER_SIDE: usize;
     /// Inputs, and products, of a tile on a side.
     const SIDE: usize;
     /// Steps from one output to the next.
@@ -26,8 +31,8 @@ pub(super) trait Scheme: Copy + Send + Sync {
     unsafe fn input_short<S: Simd>(values: [S::V; MOST]) -> [S::V; MOST];
     /// Whether a short tile lacks this product.
     fn lacks(product: usize) -> bool;
-    /// Transforms the taps of a filter. Product `i` takes filter point `min(i, FILTER_SIDE - 1)`.
-    unsafe fn filter<S: Simd>(taps: [S::V; 3]) -> [S::V; FILTER_SIDE];
+    /// Transforms the first `TAPS` values to `FILTER_SIDE` points. Product `i` takes filter point `min(i, FILTER_SIDE - 1)`.
+    unsafe fn filter<S: Simd>(taps: [S::V; MOST_TAPS]) -> [S::V; MOST_POINTS];
     /// Turns the first `SIDE` sums of products into outputs.
     unsafe fn output<S: Simd>(sums: [S::V; MOST]) -> [S::V; OUT];
     /// Turns the sums of products that a short tile has into outputs, the last of which is nothing.
@@ -39,6 +44,8 @@ pub(super) trait Scheme: Copy + Send + Sync {
 pub(super) struct EveryPixel;
 
 impl Scheme for EveryPixel {
+    const TAPS: usize = 3;
+    const FILTER_SIDE: usize = 6;
     const SIDE: usize = 6;
     const STRIDE: usize = 1;
 
@@ -92,7 +99,7 @@ impl Scheme for EveryPixel {
     }
 
     #[inline(always)]
-    unsafe fn filter<S: Simd>([g0, g1, g2]: [S::V; 3]) -> [S::V; FILTER_SIDE] {
+    unsafe fn filter<S: Simd>([g0, g1, g2, _]: [S::V; MOST_TAPS]) -> [S::V; MOST_POINTS] {
         // SAFETY: register arithmetic.
         unsafe {
             let [quarter, sixth, twelfth] = [S::splat(1.0 / 4.0), S::splat(1.0 / 6.0), S::splat(1.0 / 12.0)];
@@ -106,6 +113,7 @@ impl Scheme for EveryPixel {
                 S::fma(g1, twelfth, twos),
                 S::fma(g1, minus_twelfth, twos),
                 g2,
+                S::splat(0.0),
             ]
         }
     }
@@ -146,6 +154,8 @@ impl Scheme for EveryPixel {
 pub(super) struct EveryOtherPixel;
 
 impl Scheme for EveryOtherPixel {
+    const TAPS: usize = 3;
+    const FILTER_SIDE: usize = 6;
     const SIDE: usize = 9;
     const STRIDE: usize = 2;
 
@@ -194,7 +204,7 @@ impl Scheme for EveryOtherPixel {
     }
 
     #[inline(always)]
-    unsafe fn filter<S: Simd>([g0, g1, g2]: [S::V; 3]) -> [S::V; FILTER_SIDE] {
+    unsafe fn filter<S: Simd>([g0, g1, g2, _]: [S::V; MOST_TAPS]) -> [S::V; MOST_POINTS] {
         // SAFETY: register arithmetic.
         unsafe {
             let [half, sixth, third] = [S::splat(1.0 / 2.0), S::splat(1.0 / 6.0), S::splat(1.0 / 3.0)];
@@ -205,6 +215,7 @@ impl Scheme for EveryOtherPixel {
                 S::fma(g0, sixth, S::mul(g2, third)),
                 g2,
                 g1,
+                S::splat(0.0),
             ]
         }
     }
