@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use bit_config::ImageProcessorConfig;
 use bit_image::{
-    BitImageProcessorPil, ImageError, ImageInput, Limits, PreprocessOptions, Processor, ProcessorKind,
+    BitImageProcessorPil, ImageError, ImageInput, Limits, PassOrder, PreprocessOptions, Processor,
+    ProcessorKind,
 };
 use proptest::prelude::*;
 
@@ -48,6 +49,115 @@ fn gif_header(width: u16, height: u16) -> Vec<u8> {
         0x80, 0, 0, 0, 0, 0, 9, 9, 9, b',', 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 0, b';',
     ]);
     file
+}
+
+fn message_with(
+    limits: Limits,
+    kind: ProcessorKind,
+    order: PassOrder,
+    config: &str,
+    input: ImageInput<'_>,
+) -> String {
+    let config = ImageProcessorConfig::from_json(config).unwrap();
+    let processor = Processor::new(kind, config)
+        .unwrap()
+        .with_limits(limits)
+        .with_pass_order(order);
+    match processor.preprocess_one(&input, &PreprocessOptions::default()) {
+        Ok(values) => format!("{:?}", values.shape),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn the_picture_between_the_passes_has_the_limit_of_all_pictures() {
+    use PassOrder::{Pillow12, Pillow13};
+    use ProcessorKind::{Pil, Torchvision};
+    const EXACT: &str = r#"{"size": {"height": 60, "width": 60}, "do_center_crop": false, "resample": 3}"#;
+    let limits = Limits {
+        max_pixels: 20_000,
+        ..Limits::default()
+    };
+    let too_large = "between its passes the resize would have 60x900 pixels; the limit is 20000";
+    for (kind, order, expected) in [
+        (Pil, Pillow13, "[3, 60, 60]"),
+        (Pil, Pillow12, too_large),
+        (Torchvision, Pillow13, too_large),
+    ] {
+        let tall = bit_image::RawImage::u8(vec![7; 3 * 900], [900, 1, 3]);
+        let answer = message_with(limits, kind, order, EXACT, ImageInput::Raw(tall));
+        assert!(answer.ends_with(expected), "{kind:?} {order:?}: {answer}");
+        let wide = bit_image::RawImage::u8(vec![7; 6 * 900], [2, 900, 3]);
+        assert_eq!(
+            message_with(limits, kind, order, EXACT, ImageInput::Raw(wide)),
+            "[3, 60, 60]"
+        );
+    }
+    let floats = bit_image::RawImage::f32(vec![0.5; 3 * 900], [900, 1, 3]);
+    let answer = message_with(limits, Torchvision, Pillow13, EXACT, ImageInput::Raw(floats));
+    assert!(answer.ends_with(too_large), "{answer}");
+}
+
+#[test]
+fn a_picture_of_one_column_and_a_million_rows_is_not_resized_to_a_million_wide_rows() {
+    const EXACT: &str = r#"{"size": {"height": 224, "width": 224}, "do_center_crop": false, "resample": 3}"#;
+    let tall = || ImageInput::Raw(bit_image::RawImage::u8(vec![7; 3 * 1_000_000], [1_000_000, 1, 3]));
+    let of = |kind, order| message_with(Limits::default(), kind, order, EXACT, tall());
+    for answer in [
+        of(ProcessorKind::Torchvision, PassOrder::Pillow13),
+        of(ProcessorKind::Pil, PassOrder::Pillow12),
+    ] {
+        assert!(
+            answer.contains("224x1000000 pixels; the limit is 178956970"),
+            "{answer}"
+        );
+    }
+    assert_eq!(of(ProcessorKind::Pil, PassOrder::Pillow13), "[3, 224, 224]");
+}
+
+#[test]
+fn a_side_that_would_need_gigabytes_of_weights_is_an_error() {
+    const EXACT: &str = r#"{"size": {"height": 2, "width": 224}, "do_center_crop": false, "resample": 3}"#;
+    let wide = bit_image::RawImage::u8(vec![7; 12_000_000], [2, 2_000_000, 3]);
+    let limits = Limits::default();
+    let (kind, order) = (ProcessorKind::Pil, PassOrder::Pillow13);
+    assert_eq!(
+        message_with(limits, kind, order, EXACT, ImageInput::Raw(wide)),
+        "[3, 2, 224]"
+    );
+    let wide = bit_image::RawImage::u8(vec![7; 36_000_000], [2, 6_000_000, 3]);
+    let answer = message_with(limits, kind, order, EXACT, ImageInput::Raw(wide));
+    assert!(
+        answer.contains(
+            "resizing a side of 6000000 pixels to 224 needs 24000256 weights; the limit is 16777216"
+        ),
+        "{answer}"
+    );
+}
+
+#[test]
+fn a_picture_without_pixels_is_an_error() {
+    for (width, height) in [(0, 0), (0, 3), (3, 0)] {
+        for convert in [true, false] {
+            let config = format!(r#"{{"do_convert_rgb": {convert}}}"#);
+            for kind in [ProcessorKind::Pil, ProcessorKind::Torchvision] {
+                let image = image::DynamicImage::new_rgba8(width, height);
+                let answer = message_with(
+                    Limits::default(),
+                    kind,
+                    PassOrder::default(),
+                    &config,
+                    ImageInput::from(image),
+                );
+                assert!(
+                    answer.ends_with(&format!(
+                        "the picture has {width}x{height} pixels: nothing to process"
+                    )),
+                    "{answer}"
+                );
+            }
+        }
+    }
 }
 
 #[test]
