@@ -184,11 +184,7 @@ impl Pipeline<'_> {
     fn file(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Array, ImageError> {
         let pixels = std::mem::take(&mut scratch.pixels);
         let picture = decode::decode(bytes, &self.limits, &mut scratch.jpeg, pixels)?;
-        let orientation = match self.kind {
-            // torchvision's decoder reads no EXIF from WebP files.
-            ProcessorKind::Torchvision if bytes.starts_with(b"RIFF") => Orientation::NoTransforms,
-            kind => picture.turns.of_kind(kind),
-        };
+        let orientation = picture.turns.of_kind(self.kind);
         let rgb = match self.kind {
             ProcessorKind::Torchvision => convert::to_torchvision(picture),
             ProcessorKind::Pil if self.settings.convert_rgb => convert::to_rgb(picture, Alpha::DropButKey),

@@ -106,6 +106,11 @@ fn every_file_format_and_mode_gives_the_peers_pixels() {
 }
 
 #[test]
+fn files_that_few_programs_write_give_the_peers_pixels() {
+    check("odd files");
+}
+
+#[test]
 fn every_size_dictionary_gives_the_peers_size_and_pixels() {
     check("sizes");
 }

@@ -1,160 +1,127 @@
-//! TIFF: its first page, turned upright as Pillow does when it loads one.
+//! TIFF: its first page in Pillow's modes, turned upright as Pillow does when it loads one.
 //!
-//! Whole numbers and floats of more than 16 bits, modes "I" and "F" of Pillow, are clipped to bytes at once, which shows
-//! only when nothing is converted to RGB.
+//! | file | holds |
+//! |---|---|
+//! | `form.rs` | what stored samples mean, and the samples of Pillow's mode |
+//! | `gray.rs` | the file with its picture called gray |
+//!
+//! The `tiff` crate is told that every picture is gray, so that it hands out the stored values and nothing else: what
+//! they mean is decided here, as in Pillow's table `OPEN_INFO`. Modes "I" and "F" of Pillow are clipped to bytes at
+//! once, which shows only when nothing is converted to RGB.
 
-use std::io::Cursor;
+mod form;
+mod gray;
 
-use ::tiff::ColorType;
+use std::borrow::Cow;
+
 use ::tiff::decoder::{Decoder, DecodingResult, Limits as TiffLimits};
 use ::tiff::tags::Tag;
-use image::codecs::tiff::TiffDecoder;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder};
 
-use super::Limits;
+use self::form::{Form, Stored};
+use self::gray::CalledGray;
+use super::directory::Directory;
+use super::exif::Metadata;
+use super::progress::Progress;
+use super::{Limits, Turns};
 use crate::orient::Turn;
 use crate::picture::{Mode, Samples};
-use crate::{ImageError, Picture};
+use crate::{ImageError, Picture, ProcessorKind};
 
-/// The values of `PhotometricInterpretation` for grays and for indices of a palette.
-const GRAY: u16 = 1;
-const PALETTE: u16 = 3;
+/// No side of a tile may be longer: a row of one is kept in memory, whatever the picture's size.
+const MAX_TILE_SIDE: u64 = 1 << 16;
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageError> {
-    if let Some(indices) = as_gray(bytes) {
-        return palette(bytes, &indices, limits);
+    let directory = Directory::first(bytes).ok_or_else(|| ends(bytes))?;
+    let side = |tag| number(&directory, tag).ok_or_else(|| error(format!("the page has no {tag:?}")));
+    let size = limits.check(side(Tag::ImageWidth)?, side(Tag::ImageLength)?)?;
+    let tile = [Tag::TileWidth, Tag::TileLength].map(|tag| number(&directory, tag));
+    if tile.into_iter().flatten().any(|side| side > MAX_TILE_SIDE) {
+        return Err(error(format!("a side of a tile is longer than {MAX_TILE_SIDE}")));
     }
-    match unusual(bytes, limits)? {
-        Some(picture) => Ok(picture),
-        None => usual(bytes, limits),
+    let form = Stored::new(&directory).form().map_err(error)?;
+    let values = read(bytes, &directory, size, &form)?;
+    let samples = form.samples(size, values).map_err(error)?;
+    let mut picture = upright(size, form.mode, samples, bytes, &directory);
+    if form.mode == Mode::P {
+        picture.palette = palette(&directory).ok_or_else(|| error("the page has no ColorMap"))?;
     }
-}
-
-/// What the `image` crate decodes as Pillow does.
-fn usual(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageError> {
-    let mut decoder = TiffDecoder::new(Cursor::new(bytes)).map_err(error)?;
-    let (width, height) = decoder.dimensions();
-    limits.check(width.into(), height.into())?;
-    let orientation = decoder.orientation().map_err(error)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(error)?;
-    image.apply_orientation(orientation);
-    Ok(Picture::from(&image))
-}
-
-/// Inks, which the `image` crate would turn into RGB by another rule than Pillow's, and what it does not know.
-fn unusual(bytes: &[u8], limits: &Limits) -> Result<Option<Picture>, ImageError> {
-    let mut decoder = decoder(bytes)?;
-    let mode = match decoder.colortype() {
-        Ok(ColorType::CMYK(8)) => Mode::Cmyk,
-        Ok(ColorType::Multiband {
-            bit_depth: 8,
-            num_samples: 2,
-        }) => Mode::La,
-        Ok(ColorType::Gray(32)) => Mode::L,
-        _ => return Ok(None),
-    };
-    let (width, height) = decoder.dimensions().map_err(error)?;
-    let (width, height) = limits.check(width.into(), height.into())?;
-    let orientation = orientation(&mut decoder);
-    let samples = match decoder.read_image().map_err(error)? {
-        DecodingResult::U8(bytes) => bytes,
-        DecodingResult::I32(values) => values
-            .into_iter()
-            .map(|value| value.clamp(0, 255) as u8)
-            .collect(),
-        // A cast of a float cuts off and clips.
-        DecodingResult::F32(values) => values.into_iter().map(|value| value as u8).collect(),
-        _ => return Ok(None),
-    };
-    upright(width, height, mode, samples, orientation).map(Some)
-}
-
-/// Mode "P": the indices are read from a copy of the file that calls them grays.
-fn palette(bytes: &[u8], indices: &[u8], limits: &Limits) -> Result<Picture, ImageError> {
-    let colours = decoder(bytes)?.get_tag_u16_vec(Tag::ColorMap).map_err(error)?;
-    let mut decoder = decoder(indices)?;
-    let (width, height) = decoder.dimensions().map_err(error)?;
-    let (width, height) = limits.check(width.into(), height.into())?;
-    let orientation = orientation(&mut decoder);
-    let (ColorType::Gray(8), DecodingResult::U8(samples)) = (
-        decoder.colortype().map_err(error)?,
-        decoder.read_image().map_err(error)?,
-    ) else {
-        return Err(error(
-            "palettes with alpha or of another depth than 8 bits are not supported",
-        ));
-    };
-    let mut picture = upright(width, height, Mode::P, samples, orientation)?;
-    let third = colours.len() / 3;
-    let colour = |i: usize| [0, 1, 2].map(|c| (colours[c * third + i] >> 8) as u8);
-    picture.palette = (0..third).map(colour).map(|[r, g, b]| [r, g, b, 255]).collect();
     Ok(picture)
 }
 
-/// A copy of a file with a palette in which its indices are grays.
-fn as_gray(bytes: &[u8]) -> Option<Vec<u8>> {
-    let little = bytes.starts_with(b"II");
-    let word = |at: usize| {
-        let word = *bytes.get(at..)?.first_chunk()?;
-        Some(if little {
-            u16::from_le_bytes(word)
-        } else {
-            u16::from_be_bytes(word)
-        })
-    };
-    let offset = *bytes.get(4..)?.first_chunk()?;
-    let start = if little {
-        u32::from_le_bytes(offset)
-    } else {
-        u32::from_be_bytes(offset)
-    } as usize;
-    let entries = (0..usize::from(word(start)?)).map(|entry| start + 2 + 12 * entry);
-    let tag = Tag::PhotometricInterpretation.to_u16();
-    let value = entries.into_iter().find(|&entry| word(entry) == Some(tag))? + 8;
-    if word(2)? != 42 || word(value)? != PALETTE {
-        return None;
+/// A file whose first directory lies outside of it.
+fn ends(bytes: &[u8]) -> ImageError {
+    ImageError::Decode {
+        format: "TIFF",
+        message: "the file ends before its first directory".into(),
+        offset: Some(bytes.len() as u64),
     }
-    let mut copy = bytes.to_vec();
-    let gray = if little {
-        GRAY.to_le_bytes()
-    } else {
-        GRAY.to_be_bytes()
-    };
-    copy[value..value + 2].copy_from_slice(&gray);
-    Some(copy)
 }
 
-fn decoder(bytes: &[u8]) -> Result<Decoder<Cursor<&[u8]>>, ImageError> {
-    let decoder = Decoder::new(Cursor::new(bytes)).map_err(error)?;
-    Ok(decoder.with_limits(TiffLimits::unlimited()))
+/// The stored values of all pixels; where each band has its own plane, plane after plane.
+fn read(
+    bytes: &[u8],
+    directory: &Directory<'_>,
+    (width, height): (usize, usize),
+    form: &Form,
+) -> Result<DecodingResult, ImageError> {
+    let progress = Progress::default();
+    let error = |error| progress.error("TIFF", error);
+    let reader = CalledGray::new(progress.reader(bytes), directory);
+    // Tags are read below the decoder's own limits, pixels below what the picture needs.
+    let mut decoder = Decoder::new(reader).map_err(error)?;
+    let right = (width as u32, height as u32);
+    if decoder.dimensions().map_err(error)? != right {
+        return Err(ImageError::decode("TIFF", "the page has two sizes"));
+    }
+    let mut limits = TiffLimits::default();
+    limits.decoding_buffer_size = form.row_bytes(width).saturating_mul(height);
+    limits.intermediate_buffer_size = limits.intermediate_buffer_size.max(bytes.len());
+    let mut values = DecodingResult::U8(Vec::new());
+    let mut decoder = decoder.with_limits(limits);
+    decoder.read_image_to_buffer(&mut values).map_err(error)?;
+    Ok(values)
 }
 
-fn orientation(decoder: &mut Decoder<Cursor<&[u8]>>) -> Orientation {
-    let value = decoder.get_tag_unsigned::<u16>(Tag::Orientation).unwrap_or(1);
-    let value = u8::try_from(value).ok().and_then(Orientation::from_exif);
-    value.unwrap_or(Orientation::NoTransforms)
-}
-
+/// Turned as Pillow turns a page when it is loaded: by its own directory, or by XMP where that says nothing.
 fn upright(
-    width: usize,
-    height: usize,
+    (width, height): (usize, usize),
     mode: Mode,
-    samples: Vec<u8>,
-    orientation: Orientation,
-) -> Result<Picture, ImageError> {
-    if samples.len() != width * height * mode.channels() {
-        let (found, right) = (samples.len(), width * height * mode.channels());
-        return Err(error(format!("the picture has {found} values, not {right}")));
+    samples: Samples,
+    bytes: &[u8],
+    directory: &Directory<'_>,
+) -> Picture {
+    const XMP: u16 = 700;
+    let turns = Turns::new(&Metadata {
+        exif: Some(Cow::Borrowed(bytes)),
+        xmp: directory.field(XMP).map(|field| Cow::Borrowed(field.value)),
+        for_torchvision: None,
+    });
+    let orientation = turns.of_kind(ProcessorKind::Pil);
+    if orientation == Orientation::NoTransforms {
+        return Picture::new(width, height, mode, samples);
     }
     let turn = Turn::new(orientation, height, width, mode.channels());
+    let samples = match samples {
+        Samples::Bytes(bytes) => Samples::Bytes(turn.apply(&bytes)),
+        Samples::Words(words) => Samples::Words(turn.apply(&words)),
+    };
     let (height, width) = turn.size();
-    Ok(Picture::new(
-        width,
-        height,
-        mode,
-        Samples::Bytes(turn.apply(&samples)),
-    ))
+    Picture::new(width, height, mode, samples)
+}
+
+/// All reds, all greens, all blues, of which Pillow keeps the high bytes.
+fn palette(directory: &Directory<'_>) -> Option<Vec<[u8; 4]>> {
+    let high = |value: u64| (value >> 8) as u8;
+    let colours: Vec<u8> = directory.numbers(Tag::ColorMap.to_u16()).map(high).collect();
+    let third = colours.len() / 3;
+    let [reds, greens, blues] = [0, 1, 2].map(|c| &colours[c * third..][..third]);
+    let colours = reds.iter().zip(greens).zip(blues);
+    (third > 0).then(|| colours.map(|((&r, &g), &b)| [r, g, b, 255]).collect())
+}
+
+fn number(directory: &Directory<'_>, tag: Tag) -> Option<u64> {
+    directory.number(tag.to_u16())
 }
 
 fn error(error: impl ToString) -> ImageError {
