@@ -150,12 +150,13 @@ mod turbo {
 
 #[cfg(not(feature = "jpeg-turbo"))]
 mod rust {
+    use std::borrow::Cow;
     use std::io::Cursor;
 
     use image::codecs::jpeg::JpegDecoder as RustDecoder;
     use image::{DynamicImage, ImageDecoder};
 
-    use super::super::segments::segments;
+    use super::super::segments::{segments, with_plain_header};
     use super::*;
 
     impl JpegDecoder {
@@ -175,7 +176,9 @@ mod rust {
                     offset: Some(bytes.len() as u64),
                 });
             }
-            let decoder = RustDecoder::new(Cursor::new(bytes)).map_err(error)?;
+            let decoder = RustDecoder::new(Cursor::new(Cow::Borrowed(bytes)));
+            let repaired = || RustDecoder::new(Cursor::new(Cow::Owned(with_plain_header(bytes))));
+            let decoder = decoder.or_else(|_| repaired()).map_err(error)?;
             let (width, height) = decoder.dimensions();
             limits.check(width.into(), height.into())?;
             let image = DynamicImage::from_decoder(decoder).map_err(error)?;

@@ -49,8 +49,8 @@ fn marker_with_body(mut bytes: &[u8]) -> Option<(u8, &[u8])> {
 /// The file with a header that libjpeg does not warn about, and takes for the same picture: nothing between segments, a
 /// version of JFIF that it knows, and the Adobe transform that it assumes for an unknown one.
 ///
-/// A warning about the header counts as an error to the wrapper around libjpeg-turbo.
-#[cfg(feature = "jpeg-turbo")]
+/// A warning about the header counts as an error to the wrapper around libjpeg-turbo, and so does an unknown transform to
+/// the decoder in Rust.
 pub(super) fn with_plain_header(bytes: &[u8]) -> Vec<u8> {
     let frame = segments(bytes).find(|segment| matches!(segment.marker, 0xC0..=0xC2 | 0xC9 | 0xCA));
     let components = frame.and_then(|frame| frame.body.get(5).copied());
@@ -91,7 +91,6 @@ mod tests {
         );
     }
 
-    #[cfg(feature = "jpeg-turbo")]
     #[test]
     fn a_plain_header_has_the_same_segments_and_nothing_else() {
         let plain = with_plain_header(FILE);

@@ -1,6 +1,6 @@
 """Makes the committed fixtures of bit-image: small pictures and what transformers' two processors make of them.
 
-    make_fixtures.py            rewrites files/ and cases.json beside this script
+    make_fixtures.py            rewrites files/, decoded/ and cases.json beside this script
 
 Needs transformers 5.23.0, Pillow 13.0.0, torch 2.15.0, torchvision 0.29.2 on a CPU with AVX2. Each case holds the
 shape and the CRC-32 of the result's little-endian float32 values, and the first values for people to read.
@@ -27,6 +27,10 @@ from transformers import BitImageProcessor, BitImageProcessorPil
 
 HERE = Path(__file__).parent
 FILES = HERE / "files"
+DECODED = HERE / "decoded"
+# Those that only libjpeg-turbo decodes to the same pixels, which DECODED holds; all other JPEGs are baseline in colour.
+LIBJPEG = """gray cmyk progressive adobe-gray adobe-rgb adobe-unknown cmyk-plain junk rgb-411 rgb-440 rgb-441 turned-junk
+ ycck""".split()
 PROCESSORS = {"pil": BitImageProcessorPil, "torchvision": BitImageProcessor}
 FILTERS = {"pil": range(6), "torchvision": range(4)}
 RAW = {"do_rescale": False, "do_normalize": False}
@@ -123,6 +127,9 @@ def write_files():
     names = sorted(p.name for p in FILES.iterdir() if p.suffix != ".bin")
     for name, data in odd_files.files(image):
         (FILES / name).write_bytes(data)
+    DECODED.mkdir(exist_ok=True)
+    for name in LIBJPEG:
+        PIL.Image.open(FILES / f"{name}.jpg").convert("RGB").save(DECODED / f"{name}.png", optimize=True)
     return names, sorted({p.name for p in FILES.iterdir() if p.suffix != ".bin"} - set(names))
 
 

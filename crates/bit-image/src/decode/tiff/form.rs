@@ -114,7 +114,10 @@ impl Stored {
         let mode = self.mode(samples)?;
         let bits = self.bits? as usize;
         let reversed = self.fill_order == 2;
-        if reversed && (bits > 8 || self.compression != UNCOMPRESSED) {
+        // The bits are turned around before the compression, and a JPEG of two components has no meaning.
+        if reversed && (bits > 8 || self.compression != UNCOMPRESSED)
+            || self.compression == MODERN_JPEG && samples == 2
+        {
             return None;
         }
         Some(Form {

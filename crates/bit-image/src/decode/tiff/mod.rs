@@ -14,6 +14,7 @@ mod gray;
 
 use std::borrow::Cow;
 
+use ::tiff::TiffError;
 use ::tiff::decoder::{Decoder, DecodingResult, Limits as TiffLimits};
 use ::tiff::tags::Tag;
 use image::metadata::Orientation;
@@ -66,7 +67,10 @@ fn read(
     form: &Form,
 ) -> Result<DecodingResult, ImageError> {
     let progress = Progress::default();
-    let error = |error| progress.error("TIFF", error);
+    let error = |error| match error {
+        TiffError::UnsupportedError(kind) => self::error(kind),
+        error => progress.error("TIFF", error),
+    };
     let reader = CalledGray::new(progress.reader(bytes), directory);
     // Tags are read below the decoder's own limits, pixels below what the picture needs.
     let mut decoder = Decoder::new(reader).map_err(error)?;
