@@ -270,6 +270,17 @@ fn a_side_that_would_need_gigabytes_of_weights_is_an_error() {
 }
 
 #[test]
+fn a_webp_whose_metadata_claims_gigabytes_allocates_nothing() {
+    let mut file = std::fs::read(files().join("turned-8.webp")).unwrap();
+    let at = file.windows(4).position(|name| name == b"EXIF").unwrap();
+    let whole = u32::try_from(file.len()).unwrap() - 8;
+    file[4..8].copy_from_slice(&whole.to_le_bytes());
+    file[at + 4..at + 8].copy_from_slice(&(u32::MAX - 1).to_le_bytes());
+    let picture = Picture::from_bytes(&file, &Limits::default()).unwrap();
+    assert_eq!((picture.width(), picture.height()), (24, 16));
+}
+
+#[test]
 fn a_picture_without_pixels_is_an_error() {
     for (width, height) in [(0, 0), (0, 3), (3, 0)] {
         for convert in [true, false] {
