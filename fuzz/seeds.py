@@ -1,4 +1,5 @@
-"""Cuts the seeds of the framed targets out of the fixtures: pickles, small arrays, headers and tables."""
+"""Cuts the seeds of the framed targets out of the fixtures: pickles, small arrays, headers and tables, and pictures with
+a configuration before them."""
 
 import struct
 import zipfile
@@ -6,12 +7,17 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 FIXTURES = HERE.parent / "crates" / "bit-convert" / "tests" / "fixtures"
+PICTURES = HERE.parent / "crates" / "bit-image" / "tests" / "reference" / "files"
+CONFIGURATIONS = [bytes(values) for values in ((0x10, 2, 31, 17), (0x52, 9, 40, 50), (0x0E, 1, 90, 3), (0x37, 15, 7, 60))]
 SUFFIXES = {"data.pkl": "pytorch", ".npy": "npz"}
 
 
 def seeds(path):
     """The targets and seeds that a file gives."""
     data = path.read_bytes()
+    if path.parent == PICTURES:
+        yield "decode_process", CONFIGURATIONS[len(path.name) % len(CONFIGURATIONS)] + data
+        return
     if zipfile.is_zipfile(path):
         archive = zipfile.ZipFile(path)
         for info in archive.infolist():
@@ -26,7 +32,7 @@ def seeds(path):
         yield "burnpack", data[10 : 10 + length]
 
 
-for path in sorted(FIXTURES.rglob("*")):
+for path in sorted(FIXTURES.rglob("*")) + sorted(PICTURES.iterdir()):
     if not path.is_file():
         continue
     for i, (target, seed) in enumerate(seeds(path)):

@@ -102,8 +102,8 @@ fn colour_key(picture: &Picture, alpha: Alpha) -> Option<[u16; 3]> {
 }
 
 /// Converts a picture to what torchvision's decoder gives for `ImageReadMode.RGB`: 16-bit values stay, and a
-/// GIF's transparent pixels show its background.
-pub(crate) fn to_torchvision(mut picture: Picture) -> Array {
+/// GIF shows its background around its frame and where that is transparent.
+pub(crate) fn to_torchvision(picture: Picture) -> Array {
     let (height, width, mode) = (picture.height, picture.width, picture.mode);
     if let Samples::Words(words) = picture.samples {
         let channels = if mode == Mode::I16 { 1 } else { mode.channels() };
@@ -122,10 +122,8 @@ pub(crate) fn to_torchvision(mut picture: Picture) -> Array {
             values,
         };
     }
-    if let (Some([r, g, b]), Some(Transparency::Index(index))) = (picture.background, picture.transparency)
-        && let Some(entry) = picture.palette.get_mut(usize::from(index))
-    {
-        *entry = [r, g, b, 255];
+    if let (Some(frame), Samples::Bytes(canvas)) = (&picture.gif, &picture.samples) {
+        return frame.on_background(canvas, width);
     }
     to_rgb(picture, Alpha::Drop)
 }

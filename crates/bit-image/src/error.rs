@@ -105,6 +105,28 @@ pub enum ImageError {
         /// Most pixels of an image.
         limit: u64,
     },
+    /// A resize would make an image larger than the limit between its two passes.
+    #[error("between its passes the resize would have {width}x{height} pixels; the limit is {limit}")]
+    BetweenTooLarge {
+        /// Columns between the passes.
+        width: u64,
+        /// Rows between the passes.
+        height: u64,
+        /// Most pixels of an image.
+        limit: u64,
+    },
+    /// A resize would need more weights than are computed for one axis.
+    #[error("resizing a side of {input} pixels to {output} needs {weights} weights; the limit is {limit}")]
+    TooManyWeights {
+        /// Pixels of the side before.
+        input: usize,
+        /// Pixels of the side after.
+        output: usize,
+        /// Weights of the part that is kept.
+        weights: usize,
+        /// Most weights of an axis.
+        limit: usize,
+    },
     /// The images of a batch have different sizes after preprocessing.
     #[error(
         "images of a batch must have one shape to become one tensor: image 0 is {first:?}, image {index} is {found:?}; \

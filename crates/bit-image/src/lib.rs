@@ -31,7 +31,7 @@
 //! - `jpeg-turbo` (default): libjpeg-turbo, whose arithmetic Pillow and torchvision use, for the JPEGs that this
 //!   crate does not decode itself in the same arithmetic: progressive, gray, CMYK, damaged. Building it needs a C
 //!   compiler and cmake; with nasm it is also fast on x86. Without the feature these are decoded by a pure-Rust decoder,
-//!   whose pixels differ from Pillow's by up to 6 levels in up to a third of the pixels.
+//!   whose pixels differ from Pillow's by up to 8 levels in up to a third of the pixels.
 
 mod array;
 mod convert;

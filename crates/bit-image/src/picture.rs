@@ -2,7 +2,7 @@
 
 use image::DynamicImage;
 
-use crate::decode::Turns;
+use crate::decode::{GifFrame, Turns};
 
 /// The modes of Pillow that a file can have here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,8 +86,8 @@ pub struct Picture {
     /// Red, green, blue and alpha of each index of mode "P".
     pub(crate) palette: Vec<[u8; 4]>,
     pub(crate) transparency: Option<Transparency>,
-    /// What torchvision shows where a GIF is transparent.
-    pub(crate) background: Option<[u8; 3]>,
+    /// What torchvision shows instead, when this is a GIF.
+    pub(crate) gif: Option<Box<GifFrame>>,
     pub(crate) turns: Turns,
 }
 
@@ -100,7 +100,7 @@ impl Picture {
             samples,
             palette: Vec::new(),
             transparency: None,
-            background: None,
+            gif: None,
             turns: Turns::default(),
         }
     }

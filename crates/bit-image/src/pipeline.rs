@@ -79,6 +79,12 @@ impl Pipeline<'_> {
     }
 
     fn prepare_array(&self, array: Array, scratch: &mut Scratch) -> Result<Prepared, ImageError> {
+        if array.height == 0 || array.width == 0 {
+            let (width, height) = (array.width, array.height);
+            return Err(ImageError::Argument(format!(
+                "the picture has {width}x{height} pixels: nothing to process"
+            )));
+        }
         let plan = self.plan((array.height, array.width))?;
         let channels = array.channels;
         let (values, unit) = self.resize(array, &plan.resize, scratch)?;
@@ -104,8 +110,6 @@ impl Pipeline<'_> {
         let rows = crop(target.0, self.settings.crop.map(|(height, _)| height));
         let columns = crop(target.1, self.settings.crop.map(|(_, width)| width));
         geometry::check_result(rows.side, columns.side, &self.limits)?;
-        // A resize makes an intermediate image with the rows of one size and the columns of the other.
-        geometry::check_result(size.0.min(target.0), columns.window.len(), &self.limits)?;
         let resize = Resize::new(size, target, (rows.window.clone(), columns.window.clone()));
         Ok(Plan {
             resize,
@@ -132,7 +136,9 @@ impl Pipeline<'_> {
         if resize.is_copy() {
             return Ok(None);
         }
-        let Some(stream) = Stream::new(&resize, self.kernel(*resample)?, &mut scratch.buffers) else {
+        let kernel = self.kernel(*resample)?;
+        resize.check(kernel, false, &self.limits)?;
+        let Some(stream) = Stream::new(&resize, kernel, &mut scratch.buffers) else {
             return Ok(None);
         };
         let window = jpeg.window(stream.rows(), stream.columns());
@@ -178,11 +184,7 @@ impl Pipeline<'_> {
     fn file(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Array, ImageError> {
         let pixels = std::mem::take(&mut scratch.pixels);
         let picture = decode::decode(bytes, &self.limits, &mut scratch.jpeg, pixels)?;
-        let orientation = match self.kind {
-            // torchvision's decoder reads no EXIF from WebP files.
-            ProcessorKind::Torchvision if bytes.starts_with(b"RIFF") => Orientation::NoTransforms,
-            kind => picture.turns.of_kind(kind),
-        };
+        let orientation = picture.turns.of_kind(self.kind);
         let rgb = match self.kind {
             ProcessorKind::Torchvision => convert::to_torchvision(picture),
             ProcessorKind::Pil if self.settings.convert_rgb => convert::to_rgb(picture, Alpha::DropButKey),
@@ -209,6 +211,7 @@ impl Pipeline<'_> {
             (ProcessorKind::Pil, _) => self.settings.resize.is_none(),
             (ProcessorKind::Torchvision, _) => true,
         };
+        resize.check(filter, float, &self.limits)?;
         if float {
             return Ok((resize_floats(&array, resize, filter), false));
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bit_config::ImageProcessorConfig;
 use bit_image::{
-    ImageError, ImageInput, Limits, Picture, PreprocessOptions, Processor, ProcessorKind, RawImage,
+    ImageError, ImageInput, Limits, Mode, Picture, PreprocessOptions, Processor, ProcessorKind, RawImage,
 };
 use serde_json::Value;
 
@@ -72,14 +72,20 @@ fn complaint(case: &Value) -> Option<String> {
     })
 }
 
-/// The JPEG pictures that need libjpeg-turbo for Pillow's pixels; the others are baseline in colour.
-const FOR_LIBJPEG: [&str; 3] = ["gray.jpg", "cmyk.jpg", "progressive.jpg"];
+/// The names of the JPEG pictures that need libjpeg-turbo for Pillow's pixels; the others are baseline in colour.
+fn for_libjpeg() -> Vec<String> {
+    let decoded = std::fs::read_dir(reference().join("decoded")).unwrap();
+    let name = |path: &Path| format!("{}.jpg", path.file_stem().unwrap().display());
+    decoded.map(|entry| name(&entry.unwrap().path())).collect()
+}
 
 /// Checks the cases with this note; without libjpeg-turbo, those that need it are left out.
 fn check(note: &str) {
+    let for_libjpeg = for_libjpeg();
     let jpeg = |case: &Value| {
-        let input = case["input"].to_string();
-        FOR_LIBJPEG.iter().any(|name| input.contains(name))
+        let input = &case["input"];
+        let name = input.get("path").or(input.get("picture"));
+        name.is_some_and(|name| for_libjpeg.iter().any(|other| name == other))
     };
     let cases: Vec<_> = cases().into_iter().filter(|case| case["note"] == note).collect();
     assert!(!cases.is_empty(), "no case is about {note}");
@@ -106,6 +112,11 @@ fn every_file_format_and_mode_gives_the_peers_pixels() {
 }
 
 #[test]
+fn files_that_few_programs_write_give_the_peers_pixels() {
+    check("odd files");
+}
+
+#[test]
 fn every_size_dictionary_gives_the_peers_size_and_pixels() {
     check("sizes");
 }
@@ -128,4 +139,53 @@ fn padding_gives_the_peers_zeros() {
 #[test]
 fn raw_bytes_and_floats_give_the_peers_values() {
     check("raw");
+}
+
+/// The pixels of an opened picture, in RGB.
+fn rgb(path: &Path) -> (Vec<usize>, Vec<f32>) {
+    let config =
+        r#"{"do_resize": false, "do_center_crop": false, "do_rescale": false, "do_normalize": false}"#;
+    let config = ImageProcessorConfig::from_json(config).unwrap();
+    let processor = Processor::new(ProcessorKind::Pil, config).unwrap();
+    let picture = Picture::open(path, &Limits::default()).unwrap();
+    let values = processor
+        .preprocess_one(&ImageInput::from(picture), &PreprocessOptions::default())
+        .unwrap();
+    (values.shape.to_vec(), values.data)
+}
+
+#[test]
+fn jpegs_are_pillows_or_without_libjpeg_turbo_close_to_them() {
+    for name in for_libjpeg() {
+        let (shape, values) = rgb(&reference().join("files").join(&name));
+        let (right_shape, right) = rgb(&reference().join("decoded").join(name.replace("jpg", "png")));
+        assert_eq!(shape, right_shape, "{name}");
+        let levels = values.iter().zip(&right).map(|(a, b)| (a - b).abs());
+        let pixels = levels.clone().filter(|&levels| levels > 0.0).count() as f64 / values.len() as f64;
+        let most = levels.fold(0.0, f32::max);
+        // What the documentation promises.
+        let (most_right, pixels_right) = if cfg!(feature = "jpeg-turbo") {
+            (0.0, 0.0)
+        } else {
+            (8.0, 1.0 / 3.0)
+        };
+        assert!(
+            most <= most_right && pixels <= pixels_right,
+            "{name}: {most} levels in {pixels} of the values"
+        );
+    }
+}
+
+#[test]
+fn a_cmyk_jpeg_keeps_its_mode_only_with_libjpeg_turbo() {
+    let path = reference().join("files/cmyk.jpg");
+    let mode = Picture::open(&path, &Limits::default()).unwrap().mode();
+    assert_eq!(
+        mode,
+        if cfg!(feature = "jpeg-turbo") {
+            Mode::Cmyk
+        } else {
+            Mode::Rgb
+        }
+    );
 }

@@ -1,18 +1,18 @@
 //! BMP in mode "RGB", "RGBA", "L" or "1". A palette of other colours is looked up at once, so that mode "P" of
 //! Pillow is "RGB" here; that shows only when nothing is converted to RGB.
 
-use std::io::Cursor;
-
 use image::codecs::bmp::BmpDecoder;
 use image::{DynamicImage, ImageDecoder};
 
 use super::Limits;
+use super::progress::Progress;
 use crate::picture::{Mode, Samples};
 use crate::{ImageError, Picture};
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageError> {
-    let error = |error| ImageError::decode("BMP", error);
-    let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(error)?;
+    let progress = Progress::default();
+    let error = |error| progress.error("BMP", error);
+    let decoder = BmpDecoder::new(progress.reader(bytes)).map_err(error)?;
     let (width, height) = decoder.dimensions();
     let (width, height) = limits.check(width.into(), height.into())?;
     let palette = decoder.get_palette().unwrap_or_default();
@@ -27,15 +27,21 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageErro
 
 /// The number of colours that the header claims; the decoder's palette may be longer.
 fn colours(bytes: &[u8]) -> usize {
-    let number = |at: usize| {
+    let number = |at: usize, length: usize| {
+        let bytes = bytes.get(at..at + length).unwrap_or_default();
         bytes
-            .get(at..)
-            .and_then(<[u8]>::first_chunk)
-            .map_or(0, |&four| u32::from_le_bytes(four))
+            .iter()
+            .rev()
+            .fold(0, |number, &byte| number << 8 | usize::from(byte))
     };
-    match (number(46), number(28) & 0xFFFF) {
-        (0, bits @ 1..=8) => 1 << bits,
-        (used, _) => used as usize,
+    // OS/2's header has 12 bytes, and no number of colours.
+    let (bits, claimed) = match number(14, 4) {
+        12 => (number(24, 2), 0),
+        _ => (number(28, 2), number(46, 4)),
+    };
+    match (claimed, bits) {
+        (0, 1..=8) => 1 << bits,
+        (claimed, _) => claimed,
     }
 }
 

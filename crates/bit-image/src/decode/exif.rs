@@ -1,25 +1,52 @@
 //! The orientation that a file asks for.
 
+use std::borrow::Cow;
+
 use image::metadata::Orientation;
 
+use super::directory::Directory;
+use super::segments::segments;
 use crate::ProcessorKind;
+
+/// EXIF's tag of the orientation.
+const ORIENTATION: u16 = 0x0112;
+
+/// What EXIF data in a JPEG starts with, and some writers put before it elsewhere too.
+const EXIF: &[u8] = b"Exif\0\0";
 
 /// What a file says about its orientation.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Turns {
-    exif: Option<Orientation>,
-    xmp: Option<Orientation>,
+    pillow: Option<Orientation>,
+    torchvision: Option<Orientation>,
+}
+
+/// Where a file has its metadata, as far as each library looks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Metadata<'a> {
+    /// The EXIF block that Pillow reads.
+    pub(super) exif: Option<Cow<'a, [u8]>>,
+    /// The XMP packet, which Pillow asks when EXIF has no orientation.
+    pub(super) xmp: Option<Cow<'a, [u8]>>,
+    /// The EXIF block that torchvision's reader takes; it knows no XMP.
+    pub(super) for_torchvision: Option<&'a [u8]>,
 }
 
 impl Turns {
-    /// From an EXIF block (a TIFF header and its directories) and an XMP packet.
-    pub(super) fn new(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Self {
+    pub(super) fn new(metadata: &Metadata<'_>) -> Self {
+        let exif = metadata.exif.as_deref().map(without_prefix);
+        let exif = exif.and_then(Directory::first);
+        // A field that is no number, or no orientation, is one: XMP is asked only where there is none.
+        let pillow = match exif.and_then(|exif| exif.field(ORIENTATION)) {
+            Some(field) if field.is_whole() => field.numbers().next().and_then(known),
+            Some(_) => None,
+            None => metadata.xmp.as_deref().and_then(orientation_of_xmp),
+        };
+        let torchvision = metadata.for_torchvision.and_then(Directory::first);
+        let torchvision = torchvision.and_then(|exif| exif.word(ORIENTATION));
         Self {
-            exif: exif.and_then(Orientation::from_exif_chunk),
-            // An orientation that does not exist is one that is known.
-            xmp: xmp
-                .filter(|_| !exif.is_some_and(has_orientation))
-                .and_then(orientation_of_xmp),
+            pillow,
+            torchvision: torchvision.and_then(|value| known(value.into())),
         }
     }
 
@@ -27,46 +54,54 @@ impl Turns {
     pub(crate) fn of_jpeg(bytes: &[u8]) -> Self {
         let bodies = || {
             segments(bytes)
-                .filter(|(marker, _)| *marker == 0xE1)
-                .map(|(_, body)| body)
+                .filter(|segment| segment.marker == 0xE1)
+                .map(|segment| segment.body)
         };
-        Self::new(
-            bodies().find_map(|body| body.strip_prefix(b"Exif\0\0")),
-            bodies()
-                .filter_map(|body| body.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0"))
-                .last(),
-        )
+        let packets = bodies().filter_map(|body| body.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0"));
+        Self::new(&Metadata {
+            exif: joined(bodies().filter_map(|body| body.strip_prefix(EXIF))),
+            xmp: packets.last().map(Cow::Borrowed),
+            // The first segment, whatever is in it.
+            for_torchvision: bodies().next().and_then(|body| body.get(EXIF.len()..)),
+        })
     }
 
-    /// Pillow asks XMP when EXIF says nothing, torchvision does not.
     pub(crate) fn of_kind(self, kind: ProcessorKind) -> Orientation {
-        let xmp = self.xmp.filter(|_| kind == ProcessorKind::Pil);
-        self.exif.or(xmp).unwrap_or(Orientation::NoTransforms)
+        let orientation = match kind {
+            ProcessorKind::Pil => self.pillow,
+            ProcessorKind::Torchvision => self.torchvision,
+        };
+        orientation.unwrap_or(Orientation::NoTransforms)
     }
 }
 
-/// True when the first directory of an EXIF block has the tag of the orientation, whatever its value.
-fn has_orientation(exif: &[u8]) -> bool {
-    const TAG: u16 = 0x0112;
-    let little = exif.starts_with(b"II");
-    let word = |at: usize| {
-        let word = *exif.get(at..)?.first_chunk()?;
-        Some(if little {
-            u16::from_le_bytes(word)
-        } else {
-            u16::from_be_bytes(word)
-        })
-    };
-    let offset = exif.get(4..).and_then(<[u8]>::first_chunk).map(|&offset| {
-        if little {
-            u32::from_le_bytes(offset)
-        } else {
-            u32::from_be_bytes(offset)
-        }
-    });
-    let start = offset.map_or(usize::MAX, |offset| offset as usize);
-    let entries = usize::from(word(start).unwrap_or(0));
-    (0..entries).any(|entry| word(start + 2 + 12 * entry) == Some(TAG))
+fn known(value: u64) -> Option<Orientation> {
+    u8::try_from(value).ok().and_then(Orientation::from_exif)
+}
+
+/// EXIF data may be cut into several segments.
+fn joined<'a>(mut parts: impl Iterator<Item = &'a [u8]>) -> Option<Cow<'a, [u8]>> {
+    let mut whole = Cow::Borrowed(parts.next()?);
+    parts.for_each(|part| whole.to_mut().extend_from_slice(part));
+    Some(whole)
+}
+
+/// Pillow takes up to two prefixes away.
+fn without_prefix(exif: &[u8]) -> &[u8] {
+    let once = exif.strip_prefix(EXIF).unwrap_or(exif);
+    once.strip_prefix(EXIF).unwrap_or(once)
+}
+
+/// The EXIF block in ImageMagick's text `Raw profile type exif`: three lines, then hexadecimal digits.
+pub(super) fn raw_profile(text: &str) -> Option<Vec<u8>> {
+    let digits = text.split('\n').skip(3).flat_map(str::bytes);
+    let digits: Option<Vec<u8>> = digits
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .map(|byte| char::from(byte).to_digit(16).map(|digit| digit as u8))
+        .collect();
+    let (pairs, rest) = digits.as_ref()?.as_chunks::<2>();
+    rest.is_empty()
+        .then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
 /// The first digit after `tiff:Orientation="` or `tiff:Orientation>`, as Pillow looks for it.
@@ -80,25 +115,9 @@ fn orientation_of_xmp(xmp: &[u8]) -> Option<Orientation> {
     Orientation::from_exif(digit - b'0')
 }
 
-/// The marker segments of a JPEG up to its first scan: each marker with its body.
-pub(super) fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
-    let mut rest = bytes.get(2..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        while let [0xFF, 0xFF, ..] = rest {
-            rest = &rest[1..];
-        }
-        let [0xFF, marker, high, low, tail @ ..] = rest else {
-            return None;
-        };
-        let length = usize::from(u16::from_be_bytes([*high, *low])).checked_sub(2)?;
-        let body = tail.get(..length)?;
-        rest = &tail[length..];
-        (*marker != 0xDA).then_some((*marker, body))
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -118,5 +137,13 @@ mod tests {
         ] {
             assert_eq!(orientation_of_xmp(text), expected);
         }
+    }
+
+    #[test]
+    fn a_raw_profile_is_hexadecimal_after_three_lines() {
+        assert_eq!(raw_profile("\nexif\n       3\n4d4D\n2a\n").unwrap(), b"MM*");
+        assert_eq!(raw_profile("\nexif\n       3\n4d4D\n2"), None);
+        assert_eq!(raw_profile("\nexif\n       3\n4d4Dxy"), None);
+        assert_eq!(raw_profile("").unwrap(), b"");
     }
 }

@@ -1,27 +1,27 @@
 //! The first frame of a GIF, in mode "P" or "L".
 
-use std::io::Cursor;
+use std::ops::Range;
 
 use ::gif::{ColorOutput, DecodeOptions, MemoryLimit};
 
 use super::Limits;
+use super::progress::Progress;
+use crate::array::{Array, Values};
 use crate::picture::{Mode, Samples, Transparency};
 use crate::{ImageError, Picture};
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits, mut canvas: Vec<u8>) -> Result<Picture, ImageError> {
-    let error = |error| ImageError::decode("GIF", error);
+    let progress = Progress::default();
+    let error = |error| progress.error("GIF", error);
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     options.set_memory_limit(MemoryLimit::Unlimited);
     options.check_lzw_end_code(false);
     options.allow_unknown_blocks(true);
-    let mut decoder = options.read_info(Cursor::new(bytes)).map_err(error)?;
+    let mut decoder = options.read_info(progress.reader(bytes)).map_err(error)?;
     let screen = (usize::from(decoder.width()), usize::from(decoder.height()));
-    let global = decoder.global_palette().map(<[u8]>::to_vec);
-    let background = colour(
-        global.as_deref().unwrap_or_default(),
-        decoder.bg_color().unwrap_or(0),
-    );
+    let global = decoder.global_palette().map(colours).unwrap_or_default();
+    let background = decoder.bg_color().and_then(|index| global.get(index)).copied();
 
     let frame = decoder.next_frame_info().map_err(error)?;
     let frame = frame
@@ -41,40 +41,81 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, mut canvas: Vec<u8>) -> Resu
         canvas[(top + y) * width + left..][..frame_width].copy_from_slice(row);
     }
 
-    let palette = frame.palette.or(global).unwrap_or_default();
-    let mut picture = picture(width, height, canvas, &palette, frame.transparent);
-    picture.background = Some(background);
+    let local = frame.palette.as_deref().map(colours);
+    // Pillow shows a frame whose own palette is a ramp of grays in the colours of the screen.
+    let palette = local
+        .as_ref()
+        .filter(|palette| !is_ramp(palette))
+        .unwrap_or(&global);
+    let mut picture = picture(width, height, canvas, palette, frame.transparent);
+    picture.gif = Some(Box::new(Frame {
+        // torchvision enlarges the screen to the frame's size, wherever the frame lies.
+        screen: (screen.0.max(frame_width), screen.1.max(frame_height)),
+        background: background.unwrap_or_default(),
+        columns: left..left + frame_width,
+        rows: top..top + frame_height,
+        palette: local.unwrap_or(global),
+        clear: frame.transparent,
+    }));
     Ok(picture)
 }
 
-fn colour(palette: &[u8], index: usize) -> [u8; 3] {
-    palette.as_chunks::<3>().0.get(index).copied().unwrap_or_default()
+/// What torchvision shows of a GIF: the frame in its own colours on the background of the screen.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Frame {
+    /// Columns and rows.
+    screen: (usize, usize),
+    background: [u8; 3],
+    columns: Range<usize>,
+    rows: Range<usize>,
+    palette: Vec<[u8; 3]>,
+    clear: Option<u8>,
 }
 
-fn picture(width: usize, height: usize, canvas: Vec<u8>, palette: &[u8], transparent: Option<u8>) -> Picture {
-    let colours = palette.as_chunks::<3>().0;
-    let gray_ramp = colours.iter().enumerate().all(|(i, &[r, g, b])| {
-        let i = i as u8;
-        (r, g, b) == (i, i, i)
-    });
-    if gray_ramp {
+impl Frame {
+    /// The screen in RGB, from the indices of Pillow's canvas, which is `width` wide.
+    pub(crate) fn on_background(&self, canvas: &[u8], width: usize) -> Array {
+        let (columns, rows) = self.screen;
+        let mut pixels = self.background.repeat(columns * rows);
+        let (pixels_of_screen, _) = pixels.as_chunks_mut::<3>();
+        for y in self.rows.start..self.rows.end.min(rows) {
+            for x in self.columns.start..self.columns.end.min(columns) {
+                let index = canvas[y * width + x];
+                if Some(index) != self.clear {
+                    let colour = self.palette.get(usize::from(index));
+                    pixels_of_screen[y * columns + x] = colour.copied().unwrap_or_default();
+                }
+            }
+        }
+        Array {
+            height: rows,
+            width: columns,
+            channels: 3,
+            values: Values::U8(pixels),
+        }
+    }
+}
+
+fn colours(palette: &[u8]) -> Vec<[u8; 3]> {
+    palette.as_chunks::<3>().0.to_vec()
+}
+
+/// True for a palette that changes nothing.
+fn is_ramp(palette: &[[u8; 3]]) -> bool {
+    let mut grays = palette.iter().enumerate();
+    grays.all(|(i, colour)| *colour == [i as u8; 3])
+}
+
+fn picture(width: usize, height: usize, canvas: Vec<u8>, palette: &[[u8; 3]], clear: Option<u8>) -> Picture {
+    if is_ramp(palette) {
         let mut picture = Picture::new(width, height, Mode::L, Samples::Bytes(canvas));
-        picture.transparency = transparent.map(|key| Transparency::Colour([key.into(); 3]));
+        picture.transparency = clear.map(|key| Transparency::Colour([key.into(); 3]));
         return picture;
     }
-    let alpha = |i: usize| {
-        if transparent.map(usize::from) == Some(i) {
-            0
-        } else {
-            255
-        }
-    };
+    let alpha = |i: usize| if clear.map(usize::from) == Some(i) { 0 } else { 255 };
     let mut picture = Picture::new(width, height, Mode::P, Samples::Bytes(canvas));
-    picture.palette = colours
-        .iter()
-        .enumerate()
-        .map(|(i, &[r, g, b])| [r, g, b, alpha(i)])
-        .collect();
-    picture.transparency = transparent.map(Transparency::Index);
+    let entries = palette.iter().enumerate();
+    picture.palette = entries.map(|(i, &[r, g, b])| [r, g, b, alpha(i)]).collect();
+    picture.transparency = clear.map(Transparency::Index);
     picture
 }

@@ -53,6 +53,7 @@ impl JpegDecoder {
 mod turbo {
     use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
 
+    use super::super::segments::with_plain_header;
     use super::*;
 
     /// More scans than any encoder writes; each costs a pass over the whole picture.
@@ -76,12 +77,20 @@ mod turbo {
             limits: &Limits,
             mut pixels: Vec<u8>,
         ) -> Result<Picture, ImageError> {
-            let error = |error: turbojpeg::Error| ImageError::decode("JPEG", message(&error));
+            let length = bytes.len() as u64;
+            let error = |error| fault(&error, length);
             let turbo = match &mut self.turbo {
                 Some(turbo) => turbo,
                 none => none.insert(new_decompressor().map_err(error)?),
             };
-            let header = turbo.read_header(bytes).map_err(error)?;
+            let repaired;
+            let (header, bytes) = match turbo.read_header(bytes) {
+                Err(warning) if is_harmless(&warning) => {
+                    repaired = with_plain_header(bytes);
+                    (turbo.read_header(&repaired).map_err(error)?, &repaired[..])
+                }
+                header => (header.map_err(error)?, bytes),
+            };
             let (width, height) = limits.check(header.width as u64, header.height as u64)?;
             let (mode, format) = match header.colorspace {
                 Colorspace::Gray => (Mode::L, PixelFormat::GRAY),
@@ -97,16 +106,9 @@ mod turbo {
                 height,
                 format,
             };
-            if let Err(error) = turbo.decompress(bytes, image) {
-                let message = message(&error);
-                if !HARMLESS.iter().any(|warning| message.starts_with(warning)) {
-                    let offset = message.starts_with("Premature end").then_some(bytes.len() as u64);
-                    return Err(ImageError::Decode {
-                        format: "JPEG",
-                        message,
-                        offset,
-                    });
-                }
+            match turbo.decompress(bytes, image) {
+                Err(error) if !is_harmless(&error) => return Err(fault(&error, length)),
+                _ => {}
             }
             if mode == Mode::Cmyk {
                 // Pillow assumes Adobe's inverted inks for every four-channel JPEG.
@@ -122,6 +124,22 @@ mod turbo {
         Ok(turbo)
     }
 
+    fn is_harmless(error: &turbojpeg::Error) -> bool {
+        let message = message(error);
+        HARMLESS.iter().any(|warning| message.starts_with(warning))
+    }
+
+    /// A file that ends too early does so where it ends.
+    fn fault(error: &turbojpeg::Error, length: u64) -> ImageError {
+        let message = message(error);
+        let offset = message.starts_with("Premature end").then_some(length);
+        ImageError::Decode {
+            format: "JPEG",
+            message,
+            offset,
+        }
+    }
+
     fn message(error: &turbojpeg::Error) -> String {
         match error {
             turbojpeg::Error::TurboJpegError(message) => message.clone(),
@@ -132,11 +150,13 @@ mod turbo {
 
 #[cfg(not(feature = "jpeg-turbo"))]
 mod rust {
+    use std::borrow::Cow;
     use std::io::Cursor;
 
     use image::codecs::jpeg::JpegDecoder as RustDecoder;
     use image::{DynamicImage, ImageDecoder};
 
+    use super::super::segments::{segments, with_plain_header};
     use super::*;
 
     impl JpegDecoder {
@@ -147,15 +167,18 @@ mod rust {
             _: Vec<u8>,
         ) -> Result<Picture, ImageError> {
             let error = |error| ImageError::decode("JPEG", error);
-            // The decoder fills what is missing with gray.
-            if !bytes.windows(2).rev().any(|marker| marker == [0xFF, 0xD9]) {
+            // The decoder fills what is missing with gray. A thumbnail before the scan has an end of its own.
+            let scan = segments(bytes).last().map_or(bytes, |segment| segment.rest);
+            if !scan.windows(2).rev().any(|marker| marker == [0xFF, 0xD9]) {
                 return Err(ImageError::Decode {
                     format: "JPEG",
                     message: "Premature end of JPEG file".into(),
                     offset: Some(bytes.len() as u64),
                 });
             }
-            let decoder = RustDecoder::new(Cursor::new(bytes)).map_err(error)?;
+            let decoder = RustDecoder::new(Cursor::new(Cow::Borrowed(bytes)));
+            let repaired = || RustDecoder::new(Cursor::new(Cow::Owned(with_plain_header(bytes))));
+            let decoder = decoder.or_else(|_| repaired()).map_err(error)?;
             let (width, height) = decoder.dimensions();
             limits.check(width.into(), height.into())?;
             let image = DynamicImage::from_decoder(decoder).map_err(error)?;

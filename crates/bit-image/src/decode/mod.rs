@@ -5,14 +5,23 @@
 //! | `jpeg.rs` | JPEG through libjpeg-turbo (feature `jpeg-turbo`) or in pure Rust |
 //! | `png.rs` | PNG, with palettes and transparency kept as Pillow keeps them |
 //! | `gif.rs` | the first frame of a GIF |
-//! | `webp.rs`, `bmp.rs`, `tiff.rs` | those, through the `image` crate |
+//! | `webp.rs`, `bmp.rs` | those, through the `image` crate |
+//! | `tiff/` | the first page of a TIFF |
+//! | `directory.rs` | the fields of a TIFF directory, which EXIF data is too |
 //! | `exif.rs` | the orientation in EXIF or XMP data |
+//! | `packed.rs` | values of fewer than 8 bits |
+//! | `progress.rs` | how far a decoder has read |
+//! | `segments.rs` | the marker segments of a JPEG |
 
 mod bmp;
+mod directory;
 mod exif;
 mod gif;
 mod jpeg;
+mod packed;
 mod png;
+mod progress;
+mod segments;
 mod tiff;
 mod webp;
 
@@ -23,6 +32,7 @@ use std::path::Path;
 use crate::{ImageError, Picture};
 
 pub(crate) use exif::Turns;
+pub(crate) use gif::Frame as GifFrame;
 pub(crate) use jpeg::JpegDecoder;
 
 /// What a file may claim before it is refused.

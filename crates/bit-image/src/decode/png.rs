@@ -1,17 +1,21 @@
 //! PNG in Pillow's modes: palettes stay palettes, 16-bit gray stays 16 bit, other 16-bit values keep their high
 //! byte.
 
-use std::io::Cursor;
+use std::borrow::Cow;
 
 use png::{BitDepth, ColorType, Decoder, Transformations};
 
+use super::exif::{Metadata, raw_profile};
+use super::packed::{gray_factor, unpack};
+use super::progress::Progress;
 use super::{Limits, Turns};
 use crate::picture::{Mode, Samples, Transparency};
 use crate::{ImageError, Picture};
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits, mut pixels: Vec<u8>) -> Result<Picture, ImageError> {
-    let error = |error| ImageError::decode("PNG", error);
-    let mut decoder = Decoder::new(Cursor::new(bytes));
+    let progress = Progress::default();
+    let error = |error| progress.error("PNG", error);
+    let mut decoder = Decoder::new(progress.reader(bytes));
     decoder.set_transformations(Transformations::IDENTITY);
     // The size is the header's: it is checked although nothing may follow.
     let header = decoder.read_header_info().map_err(error)?;
@@ -21,6 +25,8 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, mut pixels: Vec<u8>) -> Resu
         .output_buffer_size()
         .ok_or_else(|| ImageError::decode("PNG", "the picture does not fit the memory"))?;
     pixels.resize(size, 0);
+    // torchvision sees only the EXIF data that comes before the pixels.
+    let early = reader.info().exif_metadata.clone();
     reader.next_frame(&mut pixels).map_err(error)?;
     // Orientation and transparency may follow the pixels; damage there is no reason to refuse them.
     let _ = reader.finish();
@@ -30,13 +36,36 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, mut pixels: Vec<u8>) -> Resu
     let mut picture = Picture::new(width, height, mode, samples);
     picture.palette = palette(info);
     picture.transparency = transparency(info, mode);
-    let xmp = info
-        .utf8_text
-        .iter()
-        .find(|text| text.keyword == "XML:com.adobe.xmp");
-    let xmp = xmp.and_then(|text| text.get_text().ok());
-    picture.turns = Turns::new(info.exif_metadata.as_deref(), xmp.as_deref().map(str::as_bytes));
+    picture.turns = turns(info, early.as_deref());
     Ok(picture)
+}
+
+/// EXIF data in a chunk or, as ImageMagick wrote it, in a text.
+fn turns(info: &png::Info<'_>, early: Option<&[u8]>) -> Turns {
+    let exif = || text(info, "Raw profile type exif").and_then(|text| raw_profile(&text));
+    let chunk = info.exif_metadata.as_deref().map(Cow::Borrowed);
+    Turns::new(&Metadata {
+        exif: chunk.or_else(|| exif().map(Cow::Owned)),
+        xmp: text(info, "XML:com.adobe.xmp").map(|text| Cow::Owned(text.into_bytes())),
+        for_torchvision: early,
+    })
+}
+
+/// The last text with this keyword, in whatever kind of chunk it is.
+fn text(info: &png::Info<'_>, keyword: &str) -> Option<String> {
+    let utf8 = info.utf8_text.iter().rev();
+    let utf8 = utf8
+        .filter(|text| text.keyword == keyword)
+        .find_map(|text| text.get_text().ok());
+    let packed = info.compressed_latin1_text.iter().rev();
+    let packed = packed
+        .filter(|text| text.keyword == keyword)
+        .find_map(|text| text.get_text().ok());
+    let mut plain = info.uncompressed_latin1_text.iter().rev();
+    let plain = plain
+        .find(|text| text.keyword == keyword)
+        .map(|text| text.text.clone());
+    utf8.or(packed).or(plain)
 }
 
 /// Pillow's mode for a PNG, and its pixels unpacked to whole values.
@@ -61,22 +90,10 @@ fn samples(color: ColorType, depth: BitDepth, width: usize, pixels: Vec<u8>) -> 
                 .map(|&word| u16::from_be_bytes(word))
                 .collect(),
         ),
-        _ if mode == Mode::P => unpack(&pixels, bits, width, 1),
-        _ => unpack(&pixels, bits, width, [255, 85, 17][bits / 2]),
+        _ if mode == Mode::P => Samples::Bytes(unpack(&pixels, bits, width, 1)),
+        _ => Samples::Bytes(unpack(&pixels, bits, width, gray_factor(bits))),
     };
     (mode, samples)
-}
-
-/// Values of `bits` bits, most significant first, each row starting a byte.
-fn unpack(packed: &[u8], bits: usize, width: usize, factor: u8) -> Samples {
-    let per_byte = 8 / bits;
-    let mask = (1_u8 << bits) - 1;
-    let mut values = Vec::with_capacity(packed.len() * per_byte);
-    for row in packed.chunks_exact(width.div_ceil(per_byte)) {
-        let value = |x: usize| (row[x / per_byte] >> (8 - bits - x % per_byte * bits)) & mask;
-        values.extend((0..width).map(|x| value(x) * factor));
-    }
-    Samples::Bytes(values)
 }
 
 fn palette(info: &png::Info<'_>) -> Vec<[u8; 4]> {

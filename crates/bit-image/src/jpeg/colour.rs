@@ -8,7 +8,7 @@ pub(super) const GREEN: [i16; 2] = [-22_554, 18_734];
 
 /// One pixel.
 #[inline(always)]
-pub(super) fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
+pub(crate) fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
     let rounded = |product: i32| (product + (1 << 15)) >> 16;
     let red = cr + rounded(i32::from(RED) * cr);

@@ -30,6 +30,7 @@ mod tests;
 
 use std::ops::Range;
 
+pub(crate) use colour::rgb as rgb_of_ycc;
 use header::Frame;
 use huffman::Block;
 use scan::Scan;

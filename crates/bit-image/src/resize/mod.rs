@@ -9,11 +9,13 @@
 //! | `stream.rs` | a resize of rows that are decoded one after the other |
 //! | `nearest.rs` | nearest-neighbour index rules |
 //! | `float.rs` | torch's `f32` resize |
+//! | `limits.rs` | what is refused because of the memory it would need |
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod filter;
 mod float;
+mod limits;
 mod nearest;
 mod passes;
 mod stream;
@@ -60,12 +62,14 @@ pub(crate) struct Buffers {
     weights: WeightCache,
 }
 
-/// The weights of the last few axes: images of a batch often have the same size.
+/// The weights of the last few axes, unless they are large: images of a batch often have the same size.
 #[derive(Debug, Default)]
 struct WeightCache(VecDeque<((Axis, Filter, FixedPoint), Arc<Weights>)>);
 
 impl WeightCache {
     const KEPT: usize = 8;
+    /// Most weights of an axis that is kept.
+    const LARGEST: usize = 1 << 18;
 
     fn get(&mut self, axis: &Axis, filter: Filter, arithmetic: FixedPoint) -> Arc<Weights> {
         let key = (axis.clone(), filter, arithmetic);
@@ -73,6 +77,9 @@ impl WeightCache {
             return Arc::clone(weights);
         }
         let weights = Arc::new(Weights::new(axis, filter, arithmetic));
+        if weights.values.len() > Self::LARGEST {
+            return weights;
+        }
         self.0.truncate(Self::KEPT - 1);
         self.0.push_front((key, Arc::clone(&weights)));
         weights

@@ -44,6 +44,18 @@ impl Axis {
         first..end.max(first)
     }
 
+    /// The source pixels that the whole window reads.
+    pub(crate) fn source(&self, filter: Filter) -> Range<usize> {
+        let last = self.window.end.saturating_sub(1);
+        self.taps(filter, self.window.start).start..self.taps(filter, last).end
+    }
+
+    /// No output pixel reads more source pixels.
+    pub(crate) fn most_taps(&self, filter: Filter) -> usize {
+        // A cast from f64 saturates.
+        self.input.min((2.0 * self.support(filter)) as usize + 2)
+    }
+
     /// Normalized weights of the pixels in `taps(i)`, appended to `out`.
     fn normalized(&self, filter: Filter, i: usize, out: &mut Vec<f64>) -> Range<usize> {
         let taps = self.taps(filter, i);
