@@ -5,6 +5,7 @@ use bit_config::ChannelDimension;
 use crate::ImageError;
 use crate::input::{RawData, RawImage};
 use crate::processor::ProcessorKind;
+use crate::scratch::Memory;
 
 /// Interleaved pixels.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,13 +28,52 @@ pub(crate) enum Values {
 
 impl Values {
     /// The values as torch's and numpy's conversions to `float32` give them.
-    pub(crate) fn to_f32(&self) -> Vec<f32> {
+    pub(crate) fn into_f32(self, memory: &mut Memory) -> Vec<f32> {
+        let floats = match &self {
+            Self::U8(values) | Self::Bool(values) => memory.floats.filled(values.iter().map(|&v| v.into())),
+            Self::U16(values) => memory.floats.filled(values.iter().map(|&v| v.into())),
+            Self::F32(_) => Vec::new(),
+        };
         match self {
-            Self::U8(values) | Self::Bool(values) => values.iter().map(|&value| value.into()).collect(),
-            Self::U16(values) => values.iter().map(|&value| value.into()).collect(),
-            Self::F32(values) => values.clone(),
+            Self::F32(values) => values,
+            other => {
+                memory.keep(other);
+                floats
+            }
         }
     }
+}
+
+/// Replaces each pixel of `N` values by one of `M`, in the same memory.
+pub(crate) fn map_pixels<T: Copy + Default, const N: usize, const M: usize>(
+    mut values: Vec<T>,
+    map: impl Fn([T; N]) -> [T; M],
+) -> Vec<T> {
+    let count = values.len() / N;
+    let replace = |values: &mut [T], i: usize| {
+        let pixel = map(std::array::from_fn(|c| values[i * N + c]));
+        values[i * M..][..M].copy_from_slice(&pixel);
+    };
+    if M > N {
+        values.resize(count * M, T::default());
+        // From the end, so that every pixel is read before it is overwritten.
+        (0..count).rev().for_each(|i| replace(&mut values, i));
+    } else {
+        (0..count).for_each(|i| replace(&mut values, i));
+        values.truncate(count * M);
+    }
+    values
+}
+
+/// Each value `times` times, in the same memory.
+pub(crate) fn repeated(mut values: Vec<f32>, times: usize) -> Vec<f32> {
+    let count = values.len();
+    values.resize(count * times, 0.0);
+    for i in (0..count).rev() {
+        let value = values[i];
+        values[i * times..][..times].fill(value);
+    }
+    values
 }
 
 impl Array {
@@ -43,6 +83,7 @@ impl Array {
         format: Option<ChannelDimension>,
         convert_rgb: bool,
         kind: ProcessorKind,
+        memory: &mut Memory,
     ) -> Result<Self, ImageError> {
         let shape = raw.shape;
         let expected = shape
@@ -67,8 +108,8 @@ impl Array {
             return Err(ImageError::Channels(found));
         }
         let values = match &raw.data {
-            RawData::U8(values) => Values::U8(interleave(values, format, channels)),
-            RawData::F32(values) => Values::F32(interleave(values, format, channels)),
+            RawData::U8(values) => Values::U8(interleave(values, format, channels, memory.bytes.take())),
+            RawData::F32(values) => Values::F32(interleave(values, format, channels, memory.floats.take())),
         };
         let array = Self {
             height,
@@ -86,20 +127,20 @@ impl Array {
     /// One channel repeats, four are composited on white, in the arithmetic of numpy or torch.
     fn into_rgb(self, kind: ProcessorKind) -> Result<Self, ImageError> {
         let values = match (self.channels, self.values) {
-            (1, Values::U8(values)) => Values::U8(values.iter().flat_map(|&value| [value; 3]).collect()),
-            (1, Values::F32(values)) => Values::F32(values.iter().flat_map(|&value| [value; 3]).collect()),
+            (1, Values::U8(values)) => Values::U8(map_pixels(values, |[value]| [value; 3])),
+            (1, Values::F32(values)) => Values::F32(map_pixels(values, |[value]| [value; 3])),
             (4, Values::U8(values)) => {
                 let blend = match kind {
                     ProcessorKind::Pil => numpy_over_white,
                     ProcessorKind::Torchvision => torch_over_white,
                 };
-                let pixel = |&[r, g, b, a]: &[u8; 4]| [r, g, b].map(|value| blend(value, a));
-                Values::U8(values.as_chunks::<4>().0.iter().flat_map(pixel).collect())
+                let pixel = |[r, g, b, a]: [u8; 4]| [r, g, b].map(|value| blend(value, a));
+                Values::U8(map_pixels(values, pixel))
             }
             (4, Values::F32(values)) => {
                 check_range(&values, 1, "RGB")?;
-                let pixel = |&[r, g, b, a]: &[f32; 4]| [r, g, b].map(|value| a * value + (1.0 - a));
-                Values::F32(values.as_chunks::<4>().0.iter().flat_map(pixel).collect())
+                let pixel = |[r, g, b, a]: [f32; 4]| [r, g, b].map(|value| a * value + (1.0 - a));
+                Values::F32(map_pixels(values, pixel))
             }
             (channels, values) => {
                 return Ok(Self {
@@ -126,14 +167,18 @@ fn infer_format(shape: [usize; 3]) -> Result<ChannelDimension, ImageError> {
     }
 }
 
-fn interleave<T: Copy>(values: &[T], format: ChannelDimension, channels: usize) -> Vec<T> {
-    if format == ChannelDimension::Last {
-        return values.to_vec();
+/// Copies values into `out`, channels last.
+fn interleave<T: Copy>(values: &[T], format: ChannelDimension, channels: usize, mut out: Vec<T>) -> Vec<T> {
+    out.clear();
+    match format {
+        ChannelDimension::Last => out.extend_from_slice(values),
+        ChannelDimension::First => {
+            let plane = values.len() / channels;
+            out.reserve(values.len());
+            (0..plane).for_each(|i| out.extend((0..channels).map(|c| values[c * plane + i])));
+        }
     }
-    let plane = values.len() / channels;
-    (0..plane)
-        .flat_map(|i| (0..channels).map(move |c| values[c * plane + i]))
-        .collect()
+    out
 }
 
 /// Fails unless all values lie in `0..=limit`.

@@ -25,7 +25,7 @@ impl JpegDecoder {
         limits: &Limits,
         pixels: Vec<u8>,
     ) -> Result<Picture, ImageError> {
-        let mut picture = match Baseline::open(bytes) {
+        let mut picture = match Baseline::open(bytes, &mut self.baseline) {
             Some(jpeg) => self.decode_baseline(&jpeg, bytes, limits, pixels)?,
             None => self.decode_with_library(bytes, limits, pixels)?,
         };
