@@ -159,7 +159,7 @@ mod rust {
             let (width, height) = decoder.dimensions();
             limits.check(width.into(), height.into())?;
             let image = DynamicImage::from_decoder(decoder).map_err(error)?;
-            Ok(Picture::from(&image))
+            Ok(Picture::from(image))
         }
     }
 }

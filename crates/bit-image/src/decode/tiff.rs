@@ -39,7 +39,7 @@ fn usual(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageError> {
     let orientation = decoder.orientation().map_err(error)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(error)?;
     image.apply_orientation(orientation);
-    Ok(Picture::from(&image))
+    Ok(Picture::from(image))
 }
 
 /// Inks, which the `image` crate would turn into RGB by another rule than Pillow's, and what it does not know.

@@ -18,6 +18,6 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageErro
     let image = DynamicImage::from_decoder(decoder).map_err(error)?;
     Ok(Picture {
         turns: Turns::new(exif.as_deref(), xmp.as_deref()),
-        ..Picture::from(&image)
+        ..Picture::from(image)
     })
 }
