@@ -82,7 +82,7 @@ pub enum ImageError {
     Config(#[from] ConfigError),
     /// Float pixels that cannot become bytes, in transformers' words.
     #[error(
-        "The image to be converted to {target} contains values outside the range [0, {limit}], got [{low}, {high}]{}",
+        "The image to be converted to {target} contains values outside the range [0, {limit}], got [{low:?}, {high:?}]{}",
         if *target == "RGB" { "." } else { " which cannot be converted to uint8." }
     )]
     ValueRange {

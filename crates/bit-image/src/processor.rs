@@ -171,7 +171,7 @@ impl Processor {
         let pipeline = self.pipeline(&settings);
         let named = |error: ImageError| error.in_image(image.name(0));
         self.with_scratch(|scratch| {
-            let prepared = pipeline.prepare(image, scratch).map_err(named)?;
+            let prepared = self.prepare(&pipeline, image, scratch).map_err(named)?;
             let shape = batch_shape(std::slice::from_ref(&prepared), &settings, |_| image.name(0))?;
             geometry::check_result(shape[1], shape[2], &self.limits)?;
             fit(out, shape.iter().product());
@@ -196,6 +196,20 @@ impl Processor {
         }
     }
 
+    /// Everything but the values; their faults are transformers' before those of padding and stacking.
+    fn prepare(
+        &self,
+        pipeline: &Pipeline<'_>,
+        image: &ImageInput<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Prepared, ImageError> {
+        let prepared = pipeline.prepare(image, scratch)?;
+        scratch
+            .map
+            .fill(pipeline.settings, self.kind, prepared.channels)?;
+        Ok(prepared)
+    }
+
     fn prepare_all(
         &self,
         pipeline: &Pipeline<'_>,
@@ -205,7 +219,7 @@ impl Processor {
             return Err(ImageError::NoImages);
         }
         let prepare = |(index, image): (usize, &ImageInput<'_>)| {
-            let prepared = self.with_scratch(|scratch| pipeline.prepare(image, scratch));
+            let prepared = self.with_scratch(|scratch| self.prepare(pipeline, image, scratch));
             prepared.map_err(|error| error.in_image(image.name(index)))
         };
         // Collected before the errors are looked at, so that the first image with a fault is always the one named.

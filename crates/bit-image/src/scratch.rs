@@ -21,12 +21,12 @@ pub(crate) struct Scratch {
 pub(crate) type Memory = Pools<2>;
 
 /// Buffers of resized images, which live until their batch is written: the largest batch whose memory is kept for the
-/// next one has 64 images.
+/// next one has 128 images.
 #[derive(Debug, Default)]
-pub(crate) struct Spare(Mutex<Pools<64>>);
+pub(crate) struct Spare(Mutex<Pools<128>>);
 
 impl Spare {
-    pub(crate) fn pools(&self) -> MutexGuard<'_, Pools<64>> {
+    pub(crate) fn pools(&self) -> MutexGuard<'_, Pools<128>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
