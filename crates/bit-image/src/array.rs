@@ -49,17 +49,26 @@ pub(crate) fn map_pixels<T: Copy + Default, const N: usize, const M: usize>(
     mut values: Vec<T>,
     map: impl Fn([T; N]) -> [T; M],
 ) -> Vec<T> {
+    /// Pixels that are mapped before any of them is overwritten, which leaves the loop to the vectorizer.
+    const BLOCK: usize = 64;
     let count = values.len() / N;
-    let replace = |values: &mut [T], i: usize| {
-        let pixel = map(std::array::from_fn(|c| values[i * N + c]));
-        values[i * M..][..M].copy_from_slice(&pixel);
+    let replace = |values: &mut [T], block: usize| {
+        let (start, end) = (block * BLOCK, count.min((block + 1) * BLOCK));
+        let mut mapped = [[T::default(); M]; BLOCK];
+        let (pixels, _) = values[start * N..end * N].as_chunks::<N>();
+        mapped
+            .iter_mut()
+            .zip(pixels)
+            .for_each(|(mapped, pixel)| *mapped = map(*pixel));
+        values[start * M..end * M].copy_from_slice(mapped[..end - start].as_flattened());
     };
+    let blocks = 0..count.div_ceil(BLOCK);
     if M > N {
         values.resize(count * M, T::default());
         // From the end, so that every pixel is read before it is overwritten.
-        (0..count).rev().for_each(|i| replace(&mut values, i));
+        blocks.rev().for_each(|block| replace(&mut values, block));
     } else {
-        (0..count).for_each(|i| replace(&mut values, i));
+        blocks.for_each(|block| replace(&mut values, block));
         values.truncate(count * M);
     }
     values
@@ -207,4 +216,30 @@ fn torch_over_white(value: u8, alpha: u8) -> u8 {
     const UNIT: f32 = (1.0 / 255.0) as f32;
     let (value, alpha) = (f32::from(value) * UNIT, f32::from(alpha) * UNIT);
     ((value * alpha + (1.0 - alpha)) * 255.999) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_are_mapped_in_place_whether_they_grow_or_shrink() {
+        for count in [0, 1, 63, 64, 65, 200] {
+            let values: Vec<u16> = (0..count * 4).collect();
+            let longer = map_pixels(values.clone(), |[a, b]| [b, a, a + b]);
+            let pairs = values.as_chunks::<2>().0;
+            let expected: Vec<_> = pairs.iter().flat_map(|&[a, b]| [b, a, a + b]).collect();
+            assert_eq!(longer, expected);
+            let shorter = map_pixels(values.clone(), |[a, b, c, d]| [d, a + b + c]);
+            let fours = values.as_chunks::<4>().0;
+            let expected: Vec<_> = fours.iter().flat_map(|&[a, b, c, d]| [d, a + b + c]).collect();
+            assert_eq!(shorter, expected);
+        }
+    }
+
+    #[test]
+    fn values_are_repeated_in_place() {
+        assert_eq!(repeated(vec![1.0, 2.0], 3), [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]);
+        assert_eq!(repeated(vec![1.0, 2.0], 1), [1.0, 2.0]);
+    }
 }
