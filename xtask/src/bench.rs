@@ -42,10 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         script
             .arg("--program")
             .arg(Program::PREPROCESS_LOOP.build("cpu")?);
-        return numbers::write_section(
-            "Speed of the image processors",
-            &numbers::printed_by(&mut script)?,
-        );
+        return numbers::write_judged("Speed of the image processors", &mut script);
     }
     if arguments.training {
         let mut script = script("bench_training.py");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::{cargo, process};
 
@@ -19,7 +19,22 @@ pub fn markdown_of(script: &mut Command) -> Result<String> {
 pub fn printed_by(script: &mut Command) -> Result<String> {
     let table = process::output(script)?;
     print!("{table}");
-    Ok(format!("```text\n{}\n```", table.trim_end()))
+    Ok(as_printed(&table))
+}
+
+/// Writes a section with what a benchmark prints, and fails afterwards when it missed a bar.
+pub fn write_judged(heading: &str, script: &mut Command) -> Result<()> {
+    let (table, met) = process::judged_output(script)?;
+    print!("{table}");
+    write_section(heading, &as_printed(&table))?;
+    match met {
+        true => Ok(()),
+        false => bail!("a bar is missed; the numbers are written all the same"),
+    }
+}
+
+fn as_printed(table: &str) -> String {
+    format!("```text\n{}\n```", table.trim_end())
 }
 
 /// Replaces the section under this heading, or appends it.

@@ -15,12 +15,24 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// What a script ends with when it has measured everything and a bar is missed.
+const MISSED: i32 = 3;
+
 /// Runs a command and returns what it wrote to standard output; an error unless it succeeds.
 pub fn output(command: &mut Command) -> Result<String> {
+    match judged_output(command)? {
+        (text, true) => Ok(text),
+        (text, false) => bail!("{} missed a bar:\n{text}", describe(command)),
+    }
+}
+
+/// Runs a script and returns what it wrote to standard output, and whether all bars are met.
+pub fn judged_output(command: &mut Command) -> Result<(String, bool)> {
     let output = command
         .output()
         .with_context(|| format!("cannot start {}", describe(command)))?;
-    if !output.status.success() {
+    let missed = output.status.code() == Some(MISSED);
+    if !output.status.success() && !missed {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!(
             "{} ended with {}:\n{}",
@@ -29,7 +41,9 @@ pub fn output(command: &mut Command) -> Result<String> {
             said.trim()
         );
     }
-    String::from_utf8(output.stdout).with_context(|| format!("{} did not write UTF-8", describe(command)))
+    let text = String::from_utf8(output.stdout);
+    text.map(|text| (text, !missed))
+        .with_context(|| format!("{} did not write UTF-8", describe(command)))
 }
 
 /// Whether a program can be started at all.

@@ -1,13 +1,14 @@
 //! Runs many preprocessing cases for the comparison with transformers (`tests/reference/image_parity.py`).
 //!
 //! `process_cases CASES.jsonl OUTPUT.bin` reads one case a line and prints one answer a line: either
-//! `{"shape": [channels, height, width]}`, with the values appended to OUTPUT.bin as little-endian `f32`, or
+//! `{"shape": [images, channels, height, width]}`, with the values appended to OUTPUT.bin as little-endian `f32`, or
 //! `{"error": "…"}`. A case has
 //!
 //! - `processor`: "pil" or "torchvision",
 //! - `config`: a `preprocessor_config.json`,
-//! - `input`: `{"path": …}`, `{"picture": …}` (opened, not loaded) or
+//! - `inputs`: for each image of the batch `{"path": …}`, `{"picture": …}` (opened, not loaded) or
 //!   `{"raw": …, "dtype": "u8" or "f32", "shape": […]}`,
+//! - `options` (optional): settings of the configuration that the call overrides,
 //! - `order` (optional): "pillow12".
 
 use std::fs::File;
@@ -43,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(answers.flush()?)
 }
 
-fn run(case: &Value) -> Result<([usize; 3], Vec<f32>), ImageError> {
+fn run(case: &Value) -> Result<([usize; 4], Vec<f32>), ImageError> {
     let config = ImageProcessorConfig::from_json(&case["config"].to_string())?;
     let kind = match case["processor"].as_str() {
         Some("torchvision") => ProcessorKind::Torchvision,
@@ -54,8 +55,39 @@ fn run(case: &Value) -> Result<([usize; 3], Vec<f32>), ImageError> {
         _ => PassOrder::Pillow13,
     };
     let processor = Processor::new(kind, config)?.with_pass_order(order);
-    let values = processor.preprocess_one(&input(&case["input"])?, &PreprocessOptions::default())?;
+    let inputs = case["inputs"].as_array().map_or(&[][..], Vec::as_slice);
+    let inputs = inputs.iter().map(input).collect::<Result<Vec<_>, _>>()?;
+    let options = options(case)?;
+    if let [input] = &inputs[..] {
+        let values = processor.preprocess_one(input, &options)?;
+        let [channels, height, width] = values.shape;
+        return Ok(([1, channels, height, width], values.data));
+    }
+    let values = processor.preprocess(&inputs, &options)?;
     Ok((values.shape, values.data))
+}
+
+/// What the call overrides, read as the configuration would read it.
+fn options(case: &Value) -> Result<PreprocessOptions, ImageError> {
+    let mut merged = case["config"].clone();
+    let overrides = case["options"].as_object().cloned().unwrap_or_default();
+    if let Some(merged) = merged.as_object_mut() {
+        merged.extend(overrides.clone());
+    }
+    let merged = ImageProcessorConfig::from_json(&merged.to_string())?;
+    let mut options = PreprocessOptions::default();
+    macro_rules! take {
+        ($($field:ident)*) => {$(
+            if overrides.contains_key(stringify!($field)) {
+                options.$field = merged.$field;
+            }
+        )*};
+    }
+    take!(
+        do_convert_rgb do_resize size resample do_center_crop crop_size do_rescale rescale_factor do_normalize
+        image_mean image_std do_pad pad_size input_data_format
+    );
+    Ok(options)
 }
 
 fn input(input: &Value) -> Result<ImageInput<'static>, ImageError> {

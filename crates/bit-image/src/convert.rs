@@ -1,7 +1,8 @@
 //! Pillow's mode conversions: any picture to RGB, or to the array that numpy makes of it.
 
-use crate::array::{Array, Values};
+use crate::array::{Array, Values, map_pixels};
 use crate::picture::{Mode, Picture, Samples, Transparency};
+use crate::scratch::Memory;
 
 /// What becomes of transparency on the way to RGB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,70 +16,53 @@ pub(crate) enum Alpha {
     OnWhite,
 }
 
-/// Converts a picture to interleaved RGB.
-pub(crate) fn to_rgb(picture: Picture, alpha: Alpha) -> Array {
-    let picture = picture.reduced();
-    let (height, width) = (picture.height, picture.width);
+/// Converts the samples of a picture to interleaved RGB.
+pub(crate) fn to_rgb(picture: &Picture, samples: Samples, alpha: Alpha, memory: &mut Memory) -> Array {
     let on_white = alpha == Alpha::OnWhite;
-    let key = colour_key(&picture, alpha);
-    let bytes = match (picture.mode, picture.samples) {
+    let key = colour_key(picture, alpha);
+    let mut bytes = match picture.reduced(samples, memory) {
         (_, Samples::Words(words)) => {
             let key = key.filter(|_| on_white).map(|[gray, ..]| gray);
-            words
-                .iter()
-                .flat_map(|&word| {
-                    [if Some(word) == key {
-                        255
-                    } else {
-                        word.min(255) as u8
-                    }; 3]
-                })
-                .collect()
+            let gray = |&word: &u16| {
+                if Some(word) == key {
+                    255
+                } else {
+                    word.min(255) as u8
+                }
+            };
+            let bytes = memory.bytes.filled(words.iter().map(gray));
+            memory.words.keep(words);
+            map_pixels(bytes, |[gray]| [gray; 3])
         }
         (Mode::P, Samples::Bytes(bytes)) => {
             let table = palette_table(&picture.palette, on_white);
-            bytes
-                .iter()
-                .flat_map(|&index| table[usize::from(index)])
-                .collect()
+            map_pixels(bytes, |[index]| table[usize::from(index)])
         }
-        (Mode::Bilevel | Mode::L | Mode::I16, Samples::Bytes(bytes)) => {
-            bytes.iter().flat_map(|&gray| [gray; 3]).collect()
+        (Mode::Bilevel | Mode::L | Mode::I16, Samples::Bytes(bytes)) => map_pixels(bytes, |[gray]| [gray; 3]),
+        (Mode::La, Samples::Bytes(bytes)) if on_white => {
+            map_pixels(bytes, |[gray, alpha]| [over_white(gray, alpha); 3])
         }
-        (Mode::La, Samples::Bytes(bytes)) => {
-            let gray = |&[gray, alpha]: &[u8; 2]| if on_white { over_white(gray, alpha) } else { gray };
-            bytes
-                .as_chunks::<2>()
-                .0
-                .iter()
-                .flat_map(|pixel| [gray(pixel); 3])
-                .collect()
-        }
+        (Mode::La, Samples::Bytes(bytes)) => map_pixels(bytes, |[gray, _]| [gray; 3]),
         (Mode::Rgba, Samples::Bytes(bytes)) if on_white => {
-            let blend = |&[r, g, b, a]: &[u8; 4]| [r, g, b].map(|value| over_white(value, a));
-            bytes.as_chunks::<4>().0.iter().flat_map(blend).collect()
+            map_pixels(bytes, |[r, g, b, a]| [r, g, b].map(|value| over_white(value, a)))
         }
-        (Mode::Rgba, Samples::Bytes(bytes)) => bytes
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .flat_map(|&[r, g, b, _]| [r, g, b])
-            .collect(),
-        (Mode::Cmyk, Samples::Bytes(bytes)) => {
-            bytes.as_chunks::<4>().0.iter().flat_map(cmyk_to_rgb).collect()
-        }
+        (Mode::Rgba, Samples::Bytes(bytes)) => map_pixels(bytes, |[r, g, b, _]| [r, g, b]),
+        (Mode::Cmyk, Samples::Bytes(bytes)) => map_pixels(bytes, cmyk_to_rgb),
         (Mode::Rgb, Samples::Bytes(bytes)) => bytes,
     };
-    let bytes = match key {
+    if let Some(key) = key {
         // Pillow compares with a key's low bytes only.
-        Some(key) => white_where(bytes, key.map(|value| value as u8)),
-        None => bytes,
-    };
+        white_where(&mut bytes, key.map(|value| value as u8));
+    }
+    array_of(picture, 3, Values::U8(bytes))
+}
+
+fn array_of(picture: &Picture, channels: usize, values: Values) -> Array {
     Array {
-        height,
-        width,
-        channels: 3,
-        values: Values::U8(bytes),
+        height: picture.height,
+        width: picture.width,
+        channels,
+        values,
     }
 }
 
@@ -103,48 +87,36 @@ fn colour_key(picture: &Picture, alpha: Alpha) -> Option<[u16; 3]> {
 
 /// Converts a picture to what torchvision's decoder gives for `ImageReadMode.RGB`: 16-bit values stay, and a
 /// GIF shows its background around its frame and where that is transparent.
-pub(crate) fn to_torchvision(picture: Picture) -> Array {
-    let (height, width, mode) = (picture.height, picture.width, picture.mode);
-    if let Samples::Words(words) = picture.samples {
-        let channels = if mode == Mode::I16 { 1 } else { mode.channels() };
-        let rgb = |pixel: &[u16]| {
-            if let [r, g, b, ..] = *pixel {
-                [r, g, b]
-            } else {
-                [pixel[0]; 3]
-            }
-        };
-        let values = Values::U16(words.chunks_exact(channels).flat_map(rgb).collect());
-        return Array {
-            height,
-            width,
-            channels: 3,
-            values,
-        };
-    }
-    if let (Some(frame), Samples::Bytes(canvas)) = (&picture.gif, &picture.samples) {
-        return frame.on_background(canvas, width);
-    }
-    to_rgb(picture, Alpha::Drop)
+pub(crate) fn to_torchvision(mut picture: Picture, memory: &mut Memory) -> Array {
+    let words = match std::mem::take(&mut picture.samples) {
+        Samples::Words(words) => words,
+        Samples::Bytes(canvas) => {
+            return match &picture.gif {
+                Some(frame) => frame.on_background(&canvas, picture.width),
+                None => to_rgb(&picture, Samples::Bytes(canvas), Alpha::Drop, memory),
+            };
+        }
+    };
+    let words = match picture.mode {
+        Mode::La => map_pixels(words, |[gray, _]| [gray; 3]),
+        Mode::Rgba | Mode::Cmyk => map_pixels(words, |[r, g, b, _]| [r, g, b]),
+        Mode::Rgb => words,
+        Mode::Bilevel | Mode::L | Mode::P | Mode::I16 => map_pixels(words, |[gray]| [gray; 3]),
+    };
+    array_of(&picture, 3, Values::U16(words))
 }
 
 /// The array that `numpy.array(picture)` gives: palette indices stay indices, "1" becomes booleans.
-pub(crate) fn to_array(picture: Picture) -> Array {
-    let picture = picture.reduced();
-    let (height, width, channels) = (picture.height, picture.width, picture.mode.channels());
-    let values = match picture.samples {
-        Samples::Words(words) => Values::U16(words),
-        Samples::Bytes(bytes) if picture.mode == Mode::Bilevel => {
-            Values::Bool(bytes.into_iter().map(|value| u8::from(value != 0)).collect())
+pub(crate) fn to_array(picture: &Picture, samples: Samples, memory: &mut Memory) -> Array {
+    let (mode, values) = match picture.reduced(samples, memory) {
+        (mode, Samples::Words(words)) => (mode, Values::U16(words)),
+        (Mode::Bilevel, Samples::Bytes(mut bytes)) => {
+            bytes.iter_mut().for_each(|value| *value = u8::from(*value != 0));
+            (Mode::Bilevel, Values::Bool(bytes))
         }
-        Samples::Bytes(bytes) => Values::U8(bytes),
+        (mode, Samples::Bytes(bytes)) => (mode, Values::U8(bytes)),
     };
-    Array {
-        height,
-        width,
-        channels,
-        values,
-    }
+    array_of(picture, mode.channels(), values)
 }
 
 /// 256 colours: indices beyond the palette are opaque black.
@@ -160,13 +132,12 @@ fn palette_table(palette: &[[u8; 4]], on_white: bool) -> [[u8; 3]; 256] {
     table
 }
 
-fn white_where(mut bytes: Vec<u8>, key: [u8; 3]) -> Vec<u8> {
+fn white_where(bytes: &mut [u8], key: [u8; 3]) {
     for pixel in bytes.as_chunks_mut::<3>().0 {
         if *pixel == key {
             *pixel = [255; 3];
         }
     }
-    bytes
 }
 
 /// `Image.alpha_composite` on opaque white.
@@ -176,7 +147,7 @@ fn over_white(value: u8, alpha: u8) -> u8 {
     ((((sum >> 8) + sum) >> 8) >> 7) as u8
 }
 
-fn cmyk_to_rgb(&[c, m, y, k]: &[u8; 4]) -> [u8; 3] {
+fn cmyk_to_rgb([c, m, y, k]: [u8; 4]) -> [u8; 3] {
     let light = 255 - k;
     [c, m, y].map(|ink| light.saturating_sub(mul_div_255(ink, light)))
 }
@@ -190,6 +161,11 @@ pub(crate) fn mul_div_255(a: u8, b: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn rgb(mut picture: Picture) -> Values {
+        let samples = std::mem::take(&mut picture.samples);
+        to_rgb(&picture, samples, Alpha::Drop, &mut Memory::default()).values
+    }
 
     #[test]
     fn compositing_rounds_the_exact_blend() {
@@ -209,25 +185,22 @@ mod tests {
     fn an_index_beyond_the_palette_is_black() {
         let mut picture = Picture::new(2, 1, Mode::P, Samples::Bytes(vec![0, 7]));
         picture.palette = vec![[9, 8, 7, 255]];
-        assert_eq!(
-            to_rgb(picture, Alpha::Drop).values,
-            Values::U8(vec![9, 8, 7, 0, 0, 0])
-        );
+        assert_eq!(rgb(picture), Values::U8(vec![9, 8, 7, 0, 0, 0]));
     }
 
     #[test]
     fn sixteen_bit_gray_is_clipped_not_divided() {
         let picture = Picture::new(3, 1, Mode::I16, Samples::Words(vec![7, 255, 60_000]));
         assert_eq!(
-            to_rgb(picture, Alpha::Drop).values,
+            rgb(picture),
             Values::U8(vec![7, 7, 7, 255, 255, 255, 255, 255, 255])
         );
     }
 
     #[test]
     fn inks_of_cmyk_darken() {
-        assert_eq!(cmyk_to_rgb(&[0, 0, 0, 0]), [255; 3]);
-        assert_eq!(cmyk_to_rgb(&[0, 0, 0, 255]), [0; 3]);
-        assert_eq!(cmyk_to_rgb(&[255, 0, 128, 0]), [0, 255, 127]);
+        assert_eq!(cmyk_to_rgb([0, 0, 0, 0]), [255; 3]);
+        assert_eq!(cmyk_to_rgb([0, 0, 0, 255]), [0; 3]);
+        assert_eq!(cmyk_to_rgb([255, 0, 128, 0]), [0, 255, 127]);
     }
 }

@@ -82,7 +82,7 @@ pub enum ImageError {
     Config(#[from] ConfigError),
     /// Float pixels that cannot become bytes, in transformers' words.
     #[error(
-        "The image to be converted to {target} contains values outside the range [0, {limit}], got [{low}, {high}]{}",
+        "The image to be converted to {target} contains values outside the range [0, {limit}], got [{low:?}, {high:?}]{}",
         if *target == "RGB" { "." } else { " which cannot be converted to uint8." }
     )]
     ValueRange {
@@ -127,15 +127,29 @@ pub enum ImageError {
         /// Most weights of an axis.
         limit: usize,
     },
+    /// A resize would make a side longer than any image may be.
+    #[error("the result would be {width}x{height}; no side may be longer than {limit}")]
+    SideTooLong {
+        /// Columns of the result.
+        width: u64,
+        /// Rows of the result.
+        height: u64,
+        /// Most pixels of a side.
+        limit: u64,
+    },
     /// The images of a batch have different sizes after preprocessing.
     #[error(
-        "images of a batch must have one shape to become one tensor: image 0 is {first:?}, image {index} is {found:?}; \
+        "images of a batch must have one shape to become one tensor: {first_image} is {first:?}, {image} is {found:?}; \
          use do_center_crop, do_pad or a {{height, width}} size"
     )]
     Ragged {
+        /// The first image: its file, or its place in the batch.
+        first_image: String,
         /// Shape of the first image.
         first: [usize; 3],
-        /// The first image with another shape.
+        /// The first one with another shape.
+        image: String,
+        /// Its place in the batch.
         index: usize,
         /// Its shape.
         found: [usize; 3],

@@ -45,7 +45,7 @@ pub(crate) fn resized(
             target.1,
             target.0
         ))),
-        (rows, columns) if rows.max(columns) > MAX_SIDE => Err(ImageError::ResultTooLarge {
+        (rows, columns) if rows.max(columns) > MAX_SIDE => Err(ImageError::SideTooLong {
             width: columns as u64,
             height: rows as u64,
             limit: MAX_SIDE as u64,

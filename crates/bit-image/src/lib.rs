@@ -57,7 +57,6 @@ pub use error::ImageError;
 pub use input::{ImageInput, RawData, RawImage};
 pub use options::PreprocessOptions;
 pub use picture::{Mode, Picture};
-pub use processor::{
-    BitImageProcessor, BitImageProcessorPil, ImageValues, PixelValues, Processor, ProcessorKind,
-};
+pub use processor::{BitImageProcessor, BitImageProcessorPil, Processor, ProcessorKind};
 pub use resize::PassOrder;
+pub use tensor::{ImageValues, PixelValues};

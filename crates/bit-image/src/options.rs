@@ -1,8 +1,8 @@
 //! Per-call overrides, and the settings that result from a configuration and its overrides.
 
-use bit_config::{ChannelDimension, ImageProcessorConfig, PerChannel, Resample, SizeDict};
+use bit_config::{ChannelDimension, ConfigError, ImageProcessorConfig, PerChannel, Resample, SizeDict};
 
-use crate::ImageError;
+use crate::{ImageError, ProcessorKind};
 
 /// Overrides for one call of `preprocess`; what is `None` is taken from the configuration.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -42,14 +42,14 @@ pub struct PreprocessOptions {
 
 /// A configuration with overrides applied and checked: what is done, with what.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Settings {
+pub(crate) struct Settings<'a> {
     pub(crate) convert_rgb: bool,
     pub(crate) resize: Option<(SizeDict, Resample)>,
     /// (height, width)
     pub(crate) crop: Option<(usize, usize)>,
     pub(crate) rescale: Option<f64>,
     /// Mean and standard deviation.
-    pub(crate) normalize: Option<(PerChannel, PerChannel)>,
+    pub(crate) normalize: Option<(&'a PerChannel, &'a PerChannel)>,
     pub(crate) pad: Option<Padding>,
     pub(crate) data_format: ChannelDimension,
     pub(crate) input_data_format: Option<ChannelDimension>,
@@ -64,12 +64,22 @@ pub(crate) enum Padding {
     To(usize, usize),
 }
 
-impl Settings {
-    /// Fails with transformers' messages, in transformers' order.
-    pub(crate) fn new(config: &ImageProcessorConfig, call: &PreprocessOptions) -> Result<Self, ImageError> {
+impl<'a> Settings<'a> {
+    /// Fails with transformers' messages, in transformers' order, and for numbers with which nothing can be computed.
+    pub(crate) fn new(
+        config: &'a ImageProcessorConfig,
+        call: &'a PreprocessOptions,
+        kind: ProcessorKind,
+    ) -> Result<Self, ImageError> {
+        let settings = Self::merged(config, call)?;
+        settings.check_numbers(kind)?;
+        Ok(settings)
+    }
+
+    fn merged(config: &'a ImageProcessorConfig, call: &'a PreprocessOptions) -> Result<Self, ImageError> {
         macro_rules! setting {
             ($field:ident) => {
-                call.$field.clone().or_else(|| config.$field.clone())
+                call.$field.or(config.$field)
             };
         }
         macro_rules! enabled {
@@ -81,8 +91,9 @@ impl Settings {
             setting!(rescale_factor).ok_or("`rescale_factor` must be specified if `do_rescale` is `True`.")
         });
         let normalize = enabled!(do_normalize).then(|| {
-            setting!(image_mean)
-                .zip(setting!(image_std))
+            let mean = call.image_mean.as_ref().or(config.image_mean.as_ref());
+            let std = call.image_std.as_ref().or(config.image_std.as_ref());
+            mean.zip(std)
                 .ok_or("`image_mean` and `image_std` must both be specified if `do_normalize` is `True`.")
         });
         let crop = enabled!(do_center_crop).then(|| {
@@ -105,6 +116,49 @@ impl Settings {
             data_format: setting!(data_format).unwrap_or(ChannelDimension::First),
             input_data_format: setting!(input_data_format),
         })
+    }
+
+    /// What `ImageProcessorConfig::validate` demands, of a call's numbers too.
+    fn check_numbers(&self, kind: ProcessorKind) -> Result<(), ImageError> {
+        let factor = self.rescale.as_slice();
+        check_all("rescale_factor", factor, "finite", f64::is_finite)?;
+        let Some((mean, std)) = self.normalize else {
+            return Ok(());
+        };
+        check_all("image_mean", listed(mean), "finite", f64::is_finite)?;
+        check_all("image_std", listed(std), "finite", f64::is_finite)?;
+        check_all("image_std", listed(std), "other than 0", |value| value != 0.0)?;
+        // torchvision's backend scales mean and std by the factor's inverse.
+        match kind {
+            ProcessorKind::Pil => Ok(()),
+            ProcessorKind::Torchvision => {
+                let expected = "other than 0 (with do_normalize: float division by zero)";
+                check_all("rescale_factor", factor, expected, |value| value != 0.0)
+            }
+        }
+    }
+}
+
+fn listed(values: &PerChannel) -> &[f64] {
+    match values {
+        PerChannel::All(value) => std::slice::from_ref(value),
+        PerChannel::Each(values) => values,
+    }
+}
+
+fn check_all(
+    field: &str,
+    values: &[f64],
+    expected: &str,
+    right: impl Fn(f64) -> bool,
+) -> Result<(), ImageError> {
+    match values.iter().find(|&&value| !right(value)) {
+        None => Ok(()),
+        Some(found) => Err(ImageError::Config(ConfigError::Field {
+            field: field.into(),
+            expected: expected.into(),
+            found: found.to_string(),
+        })),
     }
 }
 

@@ -3,19 +3,21 @@
 use image::metadata::Orientation;
 
 use crate::array::{Array, Values};
+use crate::scratch::Memory;
 
 /// Applies an orientation (Pillow's `ImageOps.exif_transpose`).
-pub(crate) fn upright(array: Array, orientation: Orientation) -> Array {
+pub(crate) fn upright(array: Array, orientation: Orientation, memory: &mut Memory) -> Array {
     if orientation == Orientation::NoTransforms {
         return array;
     }
     let turn = Turn::new(orientation, array.height, array.width, array.channels);
-    let values = match array.values {
-        Values::U8(bytes) => Values::U8(turn.apply(&bytes)),
-        Values::U16(words) => Values::U16(turn.apply(&words)),
-        Values::Bool(bytes) => Values::Bool(turn.apply(&bytes)),
-        Values::F32(floats) => Values::F32(turn.apply(&floats)),
+    let values = match &array.values {
+        Values::U8(bytes) => Values::U8(turn.apply_into(bytes, memory.bytes.take())),
+        Values::U16(words) => Values::U16(turn.apply_into(words, memory.words.take())),
+        Values::Bool(bytes) => Values::Bool(turn.apply_into(bytes, memory.bytes.take())),
+        Values::F32(floats) => Values::F32(turn.apply_into(floats, memory.floats.take())),
     };
+    memory.keep(array.values);
     let (height, width) = turn.size();
     Array {
         height,
@@ -59,8 +61,14 @@ impl Turn {
 
     /// The turned pixels.
     pub(crate) fn apply<T: Copy>(&self, values: &[T]) -> Vec<T> {
+        self.apply_into(values, Vec::new())
+    }
+
+    /// The turned pixels, in the memory of `out`.
+    fn apply_into<T: Copy>(&self, values: &[T], mut out: Vec<T>) -> Vec<T> {
         let (rows, columns) = self.size();
-        let mut out = Vec::with_capacity(values.len());
+        out.clear();
+        out.reserve(values.len());
         for y in 0..rows {
             for x in 0..columns {
                 let (row, column) = if self.transposed { (x, y) } else { (y, x) };
@@ -95,7 +103,11 @@ mod tests {
             channels: 1,
             values,
         };
-        let array = upright(array, Orientation::from_exif(orientation).unwrap());
+        let array = upright(
+            array,
+            Orientation::from_exif(orientation).unwrap(),
+            &mut Memory::default(),
+        );
         (array.height, array.width, array.values)
     }
 

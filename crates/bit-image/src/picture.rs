@@ -2,7 +2,9 @@
 
 use image::DynamicImage;
 
+use crate::array::map_pixels;
 use crate::decode::{GifFrame, Turns};
+use crate::scratch::Memory;
 
 /// The modes of Pillow that a file can have here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,6 +60,12 @@ pub(crate) enum Samples {
     Bytes(Vec<u8>),
     /// 16 bits a value: mode "I;16", or colour that Pillow reduces to its high bytes.
     Words(Vec<u16>),
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        Self::Bytes(Vec::new())
+    }
 }
 
 /// Transparency outside the pixels, Pillow's `info["transparency"]`.
@@ -117,11 +125,7 @@ impl Picture {
 
     /// Pillow's mode.
     pub fn mode(&self) -> Mode {
-        match (self.mode, &self.samples) {
-            // Pillow has no unpacker from 16-bit gray with alpha to "LA".
-            (Mode::La, Samples::Words(_)) => Mode::Rgba,
-            (mode, _) => mode,
-        }
+        seen_mode(self.mode, &self.samples)
     }
 
     /// True when an alpha band, a palette's alpha or a transparent colour makes pixels see-through.
@@ -130,47 +134,87 @@ impl Picture {
     }
 }
 
+fn seen_mode(mode: Mode, samples: &Samples) -> Mode {
+    match (mode, samples) {
+        // Pillow has no unpacker from 16-bit gray with alpha to "LA".
+        (Mode::La, Samples::Words(_)) => Mode::Rgba,
+        (mode, _) => mode,
+    }
+}
+
 impl From<&DynamicImage> for Picture {
     /// Float colour is clipped to [0, 1]; Pillow has no such mode.
     fn from(image: &DynamicImage) -> Self {
-        let (mode, samples) = match image {
-            DynamicImage::ImageLuma8(pixels) => (Mode::L, Samples::Bytes(pixels.as_raw().clone())),
-            DynamicImage::ImageLumaA8(pixels) => (Mode::La, Samples::Bytes(pixels.as_raw().clone())),
-            DynamicImage::ImageRgb8(pixels) => (Mode::Rgb, Samples::Bytes(pixels.as_raw().clone())),
-            DynamicImage::ImageRgba8(pixels) => (Mode::Rgba, Samples::Bytes(pixels.as_raw().clone())),
-            DynamicImage::ImageLuma16(pixels) => (Mode::I16, Samples::Words(pixels.as_raw().clone())),
-            DynamicImage::ImageLumaA16(pixels) => (Mode::La, Samples::Words(pixels.as_raw().clone())),
-            DynamicImage::ImageRgb16(pixels) => (Mode::Rgb, Samples::Words(pixels.as_raw().clone())),
-            DynamicImage::ImageRgba16(pixels) => (Mode::Rgba, Samples::Words(pixels.as_raw().clone())),
-            other => (Mode::Rgba, Samples::Bytes(other.to_rgba8().into_raw())),
-        };
-        Self::new(image.width() as usize, image.height() as usize, mode, samples)
+        Self::copied(image, &mut Memory::default())
+    }
+}
+
+impl From<DynamicImage> for Picture {
+    /// As from a reference, but pixels of 8 bits are not copied.
+    fn from(image: DynamicImage) -> Self {
+        match kind(&image) {
+            Some((mode, 8)) => {
+                let (width, height) = (image.width() as usize, image.height() as usize);
+                Self::new(width, height, mode, Samples::Bytes(image.into_bytes()))
+            }
+            _ => Self::from(&image),
+        }
+    }
+}
+
+/// The mode of an image, and the bits of its values; `None` for floats.
+fn kind(image: &DynamicImage) -> Option<(Mode, u32)> {
+    Some(match image {
+        DynamicImage::ImageLuma8(_) => (Mode::L, 8),
+        DynamicImage::ImageLumaA8(_) => (Mode::La, 8),
+        DynamicImage::ImageRgb8(_) => (Mode::Rgb, 8),
+        DynamicImage::ImageRgba8(_) => (Mode::Rgba, 8),
+        DynamicImage::ImageLuma16(_) => (Mode::I16, 16),
+        DynamicImage::ImageLumaA16(_) => (Mode::La, 16),
+        DynamicImage::ImageRgb16(_) => (Mode::Rgb, 16),
+        DynamicImage::ImageRgba16(_) => (Mode::Rgba, 16),
+        _ => return None,
+    })
+}
+
+impl Samples {
+    pub(crate) fn copied(&self, memory: &mut Memory) -> Self {
+        match self {
+            Self::Bytes(bytes) => Self::Bytes(memory.bytes.copy_of(bytes)),
+            Self::Words(words) => Self::Words(memory.words.copy_of(words)),
+        }
     }
 }
 
 impl Picture {
-    /// The picture as Pillow holds it: colour of 16 bits keeps its high bytes.
-    pub(crate) fn reduced(mut self) -> Self {
-        let mode = self.mode();
-        self.samples = match self.samples {
-            Samples::Words(words) if self.mode == Mode::La => {
-                let pixels = words
-                    .as_chunks::<2>()
-                    .0
-                    .iter()
-                    .map(|pixel| pixel.map(|word| (word >> 8) as u8));
-                Samples::Bytes(
-                    pixels
-                        .flat_map(|[gray, alpha]| [gray, gray, gray, alpha])
-                        .collect(),
-                )
+    /// A picture whose pixels are a copy of an image's.
+    pub(crate) fn copied(image: &DynamicImage, memory: &mut Memory) -> Self {
+        let (mode, samples) = match kind(image) {
+            Some((mode, 8)) => (mode, Samples::Bytes(memory.bytes.copy_of(image.as_bytes()))),
+            Some((mode, _)) => {
+                let words = image.as_bytes().as_chunks::<2>().0.iter();
+                let words = words.map(|&word| u16::from_ne_bytes(word));
+                (mode, Samples::Words(memory.words.filled(words)))
             }
+            None => (Mode::Rgba, Samples::Bytes(image.to_rgba8().into_raw())),
+        };
+        Self::new(image.width() as usize, image.height() as usize, mode, samples)
+    }
+
+    /// The mode and the pixels as Pillow holds them: colour of 16 bits keeps its high bytes.
+    pub(crate) fn reduced(&self, samples: Samples, memory: &mut Memory) -> (Mode, Samples) {
+        let mode = seen_mode(self.mode, &samples);
+        let samples = match samples {
             Samples::Words(words) if self.mode != Mode::I16 => {
-                Samples::Bytes(words.iter().map(|word| (word >> 8) as u8).collect())
+                let bytes = memory.bytes.filled(words.iter().map(|word| (word >> 8) as u8));
+                memory.words.keep(words);
+                Samples::Bytes(match self.mode {
+                    Mode::La => map_pixels(bytes, |[gray, alpha]| [gray, gray, gray, alpha]),
+                    _ => bytes,
+                })
             }
             samples => samples,
         };
-        self.mode = mode;
-        self
+        (mode, samples)
     }
 }

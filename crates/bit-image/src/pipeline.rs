@@ -4,7 +4,7 @@ use bit_config::{PerChannel, Resample};
 use image::metadata::Orientation;
 
 use crate::ImageError;
-use crate::array::{Array, Values};
+use crate::array::{self, Array, Values};
 use crate::convert::{self, Alpha};
 use crate::decode::{self, Limits, Turns};
 use crate::geometry::{self, Crop};
@@ -12,12 +12,12 @@ use crate::input::ImageInput;
 use crate::jpeg::Baseline;
 use crate::options::Settings;
 use crate::orient::upright;
-use crate::picture::Picture;
+use crate::picture::{Picture, Samples};
 use crate::premultiply;
 use crate::processor::ProcessorKind;
 use crate::resize::{Filter, Kernel, PassOrder, Plane, Resize, Stream};
 use crate::samples::{resize_floats, to_bytes};
-use crate::scratch::{Scratch, Spare};
+use crate::scratch::{Memory, Scratch, Spare};
 use crate::tensor::Prepared;
 
 /// What is computed of a picture of a certain size.
@@ -31,7 +31,7 @@ struct Plan {
 #[derive(Debug, Clone)]
 pub(crate) struct Pipeline<'a> {
     pub(crate) kind: ProcessorKind,
-    pub(crate) settings: &'a Settings,
+    pub(crate) settings: &'a Settings<'a>,
     pub(crate) limits: Limits,
     pub(crate) pass_order: PassOrder,
     pub(crate) spare: &'a Spare,
@@ -44,14 +44,7 @@ impl Pipeline<'_> {
         input: &ImageInput<'_>,
         scratch: &mut Scratch,
     ) -> Result<Prepared, ImageError> {
-        let convert_rgb = self.settings.convert_rgb;
-        let opened = |picture: Picture| {
-            if convert_rgb {
-                convert::to_rgb(picture, Alpha::OnWhite)
-            } else {
-                convert::to_array(picture)
-            }
-        };
+        let memory = &mut scratch.memory;
         let array = match input {
             ImageInput::Path(path) => {
                 decode::read_file(path, &self.limits, &mut scratch.file)?;
@@ -61,14 +54,26 @@ impl Pipeline<'_> {
                 return prepared;
             }
             ImageInput::Bytes(bytes) => return self.prepare_file(bytes, scratch),
-            ImageInput::Dynamic(image) => opened(Picture::from(image.as_ref())),
-            ImageInput::Picture(picture) => opened(picture.as_ref().clone()),
+            ImageInput::Dynamic(image) => {
+                let mut picture = Picture::copied(image, memory);
+                let samples = std::mem::take(&mut picture.samples);
+                self.opened(&picture, samples, memory)
+            }
+            ImageInput::Picture(picture) => self.opened(picture, picture.samples.copied(memory), memory),
             ImageInput::Raw(raw) => {
-                let format = self.settings.input_data_format;
-                self.broadcast(Array::from_raw(raw, format, convert_rgb, self.kind)?)
+                let (format, rgb) = (self.settings.input_data_format, self.settings.convert_rgb);
+                self.broadcast(Array::from_raw(raw, format, rgb, self.kind, memory)?)
             }
         };
         self.prepare_array(array, scratch)
+    }
+
+    /// What transformers makes of an opened picture.
+    fn opened(&self, picture: &Picture, samples: Samples, memory: &mut Memory) -> Array {
+        match self.settings.convert_rgb {
+            true => convert::to_rgb(picture, samples, Alpha::OnWhite, memory),
+            false => convert::to_array(picture, samples, memory),
+        }
     }
 
     fn prepare_file(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Prepared, ImageError> {
@@ -120,7 +125,8 @@ impl Pipeline<'_> {
 
     /// Decodes and resizes a JPEG at the same time; `None` for all files and settings that need a whole picture.
     fn stream(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Option<Prepared>, ImageError> {
-        let (Some(jpeg), Some((_, resample))) = (Baseline::open(bytes), &self.settings.resize) else {
+        let jpeg = Baseline::open(bytes, &mut scratch.jpeg.baseline);
+        let (Some(jpeg), Some((_, resample))) = (jpeg, &self.settings.resize) else {
             return Ok(None);
         };
         if Turns::of_jpeg(bytes).of_kind(self.kind) != Orientation::NoTransforms {
@@ -142,7 +148,7 @@ impl Pipeline<'_> {
             return Ok(None);
         };
         let window = jpeg.window(stream.rows(), stream.columns());
-        let (memory, mut out) = (&mut scratch.jpeg.baseline, self.spare.take());
+        let (memory, mut out) = (&mut scratch.jpeg.baseline, self.spare.pools().bytes.take());
         let decode = |sink: &mut dyn FnMut(usize, Plane<'_>)| jpeg.decode(&window, memory, sink);
         let streamed = stream.run(window.first_column, &mut scratch.buffers, &mut out, decode);
         Ok(streamed.map(|()| Prepared {
@@ -164,33 +170,36 @@ impl Pipeline<'_> {
             }
         };
         let stats = self.settings.normalize.as_ref();
-        let channels = stats.map_or(1, |(mean, _)| count(mean));
+        let channels = stats.map_or(1, |(mean, _)| count(mean)).max(1);
         match array.values {
-            Values::F32(values) if self.kind == ProcessorKind::Torchvision && array.channels == 1 => {
-                let repeated = values
-                    .iter()
-                    .flat_map(|&value| std::iter::repeat_n(value, channels));
-                Array {
-                    channels,
-                    values: Values::F32(repeated.collect()),
-                    ..array
-                }
-            }
+            Values::F32(values) if self.kind == ProcessorKind::Torchvision && array.channels == 1 => Array {
+                channels,
+                values: Values::F32(array::repeated(values, channels)),
+                ..array
+            },
             values => Array { values, ..array },
         }
     }
 
     /// transformers' `load_image` or torchvision's `decode_image`: upright and RGB, without alpha.
     fn file(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Array, ImageError> {
-        let pixels = std::mem::take(&mut scratch.pixels);
-        let picture = decode::decode(bytes, &self.limits, &mut scratch.jpeg, pixels)?;
+        let pixels = scratch.memory.bytes.take();
+        let mut picture = decode::decode(bytes, &self.limits, &mut scratch.jpeg, pixels)?;
         let orientation = picture.turns.of_kind(self.kind);
+        let memory = &mut scratch.memory;
         let rgb = match self.kind {
-            ProcessorKind::Torchvision => convert::to_torchvision(picture),
-            ProcessorKind::Pil if self.settings.convert_rgb => convert::to_rgb(picture, Alpha::DropButKey),
-            ProcessorKind::Pil => convert::to_rgb(picture, Alpha::Drop),
+            ProcessorKind::Torchvision => convert::to_torchvision(picture, memory),
+            ProcessorKind::Pil => {
+                let alpha = if self.settings.convert_rgb {
+                    Alpha::DropButKey
+                } else {
+                    Alpha::Drop
+                };
+                let samples = std::mem::take(&mut picture.samples);
+                convert::to_rgb(&picture, samples, alpha, memory)
+            }
         };
-        Ok(upright(rgb, orientation))
+        Ok(upright(rgb, orientation, memory))
     }
 
     /// Resizes to the window; true when bytes stand for fractions of 255.
@@ -213,7 +222,8 @@ impl Pipeline<'_> {
         };
         resize.check(filter, float, &self.limits)?;
         if float {
-            return Ok((resize_floats(&array, resize, filter), false));
+            let out = self.spare.pools().floats.take();
+            return Ok((resize_floats(array, resize, filter, scratch, out), false));
         }
         let Array {
             height,
@@ -221,7 +231,7 @@ impl Pipeline<'_> {
             channels,
             values,
         } = array;
-        let (mut bytes, unit) = to_bytes(values)?;
+        let (mut bytes, unit) = to_bytes(values, &mut scratch.memory)?;
         let plane = |data| Plane {
             data,
             height,
@@ -236,12 +246,12 @@ impl Pipeline<'_> {
         if premultiply {
             premultiply::multiply(&mut bytes, channels);
         }
-        let mut out = self.spare.take();
+        let mut out = self.spare.pools().bytes.take();
         resize.run(plane(&bytes), filter, &mut scratch.buffers, &mut out);
         if premultiply {
             premultiply::divide(&mut out, channels);
         }
-        scratch.pixels = bytes;
+        scratch.memory.bytes.keep(bytes);
         Ok((Values::U8(out), unit))
     }
 

@@ -11,7 +11,7 @@ use crate::options::{PreprocessOptions, Settings};
 use crate::pipeline::Pipeline;
 use crate::resize::PassOrder;
 use crate::scratch::{Scratch, Spare};
-use crate::tensor::{Prepared, batch_shape};
+use crate::tensor::{ImageValues, PixelValues, Prepared, batch_shape};
 use crate::{ImageError, geometry};
 
 /// Whose arithmetic a processor follows.
@@ -21,28 +21,6 @@ pub enum ProcessorKind {
     Pil,
     /// torch and torchvision, as transformers' `BitImageProcessor`.
     Torchvision,
-}
-
-/// A batch ready for the network.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PixelValues {
-    /// All values, row-major in the order of `layout`.
-    pub data: Vec<f32>,
-    /// `[batch, channels, height, width]`, whatever the layout.
-    pub shape: [usize; 4],
-    /// Whether `data` is ordered `[batch, channels, height, width]` or `[batch, height, width, channels]`.
-    pub layout: ChannelDimension,
-}
-
-/// One image ready for the network.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ImageValues {
-    /// All values, row-major in the order of `layout`.
-    pub data: Vec<f32>,
-    /// `[channels, height, width]`, whatever the layout.
-    pub shape: [usize; 3],
-    /// Whether `data` is ordered `[channels, height, width]` or `[height, width, channels]`.
-    pub layout: ChannelDimension,
 }
 
 /// An image processor whose arithmetic is chosen at run time.
@@ -77,7 +55,7 @@ impl Processor {
     /// [`ImageError::Argument`] with transformers' message when a step is switched on without what it needs.
     pub fn new(kind: ProcessorKind, config: ImageProcessorConfig) -> Result<Self, ImageError> {
         config.validate()?;
-        Settings::new(&config, &PreprocessOptions::default())?;
+        Settings::new(&config, &PreprocessOptions::default(), kind)?;
         let (limits, pass_order) = (Limits::default(), PassOrder::default());
         Ok(Self {
             kind,
@@ -124,27 +102,40 @@ impl Processor {
         images: &[ImageInput<'_>],
         options: &PreprocessOptions,
     ) -> Result<PixelValues, ImageError> {
-        let settings = Settings::new(&self.config, options)?;
+        let mut data = Vec::new();
+        let shape = self.preprocess_batch_into(images, options, &mut data)?;
+        let layout = self.layout(options);
+        Ok(PixelValues { data, shape, layout })
+    }
+
+    /// [`preprocess`](Self::preprocess) into `out`, whose memory is reused; returns the shape
+    /// `[batch, channels, height, width]`.
+    ///
+    /// # Errors
+    /// As [`preprocess`](Self::preprocess); `out` then holds anything.
+    pub fn preprocess_batch_into(
+        &self,
+        images: &[ImageInput<'_>],
+        options: &PreprocessOptions,
+        out: &mut Vec<f32>,
+    ) -> Result<[usize; 4], ImageError> {
+        let settings = Settings::new(&self.config, options, self.kind)?;
         let pipeline = self.pipeline(&settings);
         let prepared = self.prepare_all(&pipeline, images)?;
-        let shapes: Vec<_> = prepared.iter().map(Prepared::shape).collect();
-        let [channels, height, width] = batch_shape(&shapes, &settings)?;
+        let shape = batch_shape(&prepared, &settings, |index| images[index].name(index))?;
+        let [channels, height, width] = shape;
         geometry::check_result(height, width, &self.limits)?;
 
         let length = channels * height * width;
-        let mut data = vec![0.0; images.len() * length];
-        let slots = data.par_chunks_mut(length).zip(prepared).enumerate();
+        fit(out, images.len() * length);
+        let slots = out.par_chunks_mut(length).zip(prepared).enumerate();
         slots.try_for_each(|(index, (slot, image))| {
-            let written = image.write(&settings, self.kind, [channels, height, width], slot);
-            self.spare.give_back(image);
+            let written =
+                self.with_scratch(|scratch| image.write(&settings, self.kind, shape, &mut scratch.map, slot));
+            self.spare.pools().keep(image.values);
             written.map_err(|error| error.in_image(images[index].name(index)))
         })?;
-        let shape = [images.len(), channels, height, width];
-        Ok(PixelValues {
-            data,
-            shape,
-            layout: settings.data_format,
-        })
+        Ok([images.len(), channels, height, width])
     }
 
     /// Prepares one image on the calling thread.
@@ -158,40 +149,44 @@ impl Processor {
     ) -> Result<ImageValues, ImageError> {
         let mut data = Vec::new();
         let shape = self.preprocess_into(image, options, &mut data)?;
-        let layout = options
-            .data_format
-            .or(self.config.data_format)
-            .unwrap_or(ChannelDimension::First);
+        let layout = self.layout(options);
         Ok(ImageValues { data, shape, layout })
     }
 
     /// Prepares one image on the calling thread into `out`, whose memory is reused, and returns its shape
     /// `[channels, height, width]`.
     ///
+    /// After a few images of a kind, this takes no memory but what the decoders of other crates take for themselves:
+    /// none for baseline JPEGs, raw pixels and opened pictures.
+    ///
     /// # Errors
-    /// As [`preprocess`](Self::preprocess).
+    /// As [`preprocess`](Self::preprocess); `out` then holds anything.
     pub fn preprocess_into(
         &self,
         image: &ImageInput<'_>,
         options: &PreprocessOptions,
         out: &mut Vec<f32>,
     ) -> Result<[usize; 3], ImageError> {
-        let settings = Settings::new(&self.config, options)?;
+        let settings = Settings::new(&self.config, options, self.kind)?;
         let pipeline = self.pipeline(&settings);
         let named = |error: ImageError| error.in_image(image.name(0));
-        let prepared = self
-            .with_scratch(|scratch| pipeline.prepare(image, scratch))
-            .map_err(named)?;
-        let shape = batch_shape(&[prepared.shape()], &settings)?;
-        geometry::check_result(shape[1], shape[2], &self.limits)?;
-        out.clear();
-        out.resize(shape.iter().product(), 0.0);
-        let written = prepared.write(&settings, self.kind, shape, out).map_err(named);
-        self.spare.give_back(prepared);
-        written.map(|()| shape)
+        self.with_scratch(|scratch| {
+            let prepared = self.prepare(&pipeline, image, scratch).map_err(named)?;
+            let shape = batch_shape(std::slice::from_ref(&prepared), &settings, |_| image.name(0))?;
+            geometry::check_result(shape[1], shape[2], &self.limits)?;
+            fit(out, shape.iter().product());
+            let written = prepared.write(&settings, self.kind, shape, &mut scratch.map, out);
+            self.spare.pools().keep(prepared.values);
+            written.map(|()| shape).map_err(named)
+        })
     }
 
-    fn pipeline<'a>(&'a self, settings: &'a Settings) -> Pipeline<'a> {
+    fn layout(&self, options: &PreprocessOptions) -> ChannelDimension {
+        let layout = options.data_format.or(self.config.data_format);
+        layout.unwrap_or(ChannelDimension::First)
+    }
+
+    fn pipeline<'a>(&'a self, settings: &'a Settings<'a>) -> Pipeline<'a> {
         Pipeline {
             kind: self.kind,
             settings,
@@ -199,6 +194,20 @@ impl Processor {
             pass_order: self.pass_order,
             spare: &self.spare,
         }
+    }
+
+    /// Everything but the values; their faults are transformers' before those of padding and stacking.
+    fn prepare(
+        &self,
+        pipeline: &Pipeline<'_>,
+        image: &ImageInput<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Prepared, ImageError> {
+        let prepared = pipeline.prepare(image, scratch)?;
+        scratch
+            .map
+            .fill(pipeline.settings, self.kind, prepared.channels)?;
+        Ok(prepared)
     }
 
     fn prepare_all(
@@ -210,7 +219,7 @@ impl Processor {
             return Err(ImageError::NoImages);
         }
         let prepare = |(index, image): (usize, &ImageInput<'_>)| {
-            let prepared = self.with_scratch(|scratch| pipeline.prepare(image, scratch));
+            let prepared = self.with_scratch(|scratch| self.prepare(pipeline, image, scratch));
             prepared.map_err(|error| error.in_image(image.name(index)))
         };
         // Collected before the errors are looked at, so that the first image with a fault is always the one named.
@@ -233,6 +242,15 @@ impl Processor {
             .push(scratch);
         result
     }
+}
+
+/// Makes room for `length` values. What is there stays: all of it is written.
+fn fit(out: &mut Vec<f32>, length: usize) {
+    if out.capacity() < length {
+        // The operating system's zeros, which cost nothing before they are written.
+        *out = vec![0.0; length];
+    }
+    out.resize(length, 0.0);
 }
 
 macro_rules! named_processor {

@@ -3,10 +3,21 @@
 use crate::ImageError;
 use crate::array::{Array, Values, check_range};
 use crate::resize::{FloatPlane, Kernel, Resize, resize_f32};
+use crate::scratch::{Memory, Scratch};
 
-/// torch's resize of anything but bytes, and the crop of floats.
-pub(crate) fn resize_floats(array: &Array, resize: &Resize, kernel: Kernel) -> Values {
-    let floats = array.values.to_f32();
+/// torch's resize of anything but bytes, and the crop of floats, into `out`.
+pub(crate) fn resize_floats(
+    array: Array,
+    resize: &Resize,
+    kernel: Kernel,
+    scratch: &mut Scratch,
+    mut out: Vec<f32>,
+) -> Values {
+    let (words, bits) = (
+        matches!(array.values, Values::U16(_)),
+        matches!(array.values, Values::Bool(_)),
+    );
+    let floats = array.values.into_f32(&mut scratch.memory);
     let plane = FloatPlane {
         data: &floats,
         width: array.width,
@@ -16,29 +27,24 @@ pub(crate) fn resize_floats(array: &Array, resize: &Resize, kernel: Kernel) -> V
         Kernel::Torch(filter) => Some(filter),
         _ => None,
     };
-    let resized = resize_f32(resize, plane, filter);
-    if resize.is_copy() {
-        return Values::F32(resized);
-    }
+    resize_f32(resize, plane, filter, &mut scratch.buffers, &mut out);
+    scratch.memory.floats.keep(floats);
     // The result goes back to the type it came from: words are cut off (and wrap), booleans are "not zero".
-    Values::F32(match array.values {
-        Values::U16(_) => resized
-            .into_iter()
-            .map(|value| f32::from(value as i32 as u16))
-            .collect(),
-        Values::Bool(_) => resized
-            .into_iter()
-            .map(|value| f32::from(u8::from(value != 0.0)))
-            .collect(),
-        _ => resized,
-    })
+    if words && !resize.is_copy() {
+        out.iter_mut()
+            .for_each(|value| *value = f32::from(*value as i32 as u16));
+    } else if bits && !resize.is_copy() {
+        out.iter_mut()
+            .for_each(|value| *value = f32::from(u8::from(*value != 0.0)));
+    }
+    Values::F32(out)
 }
 
 /// transformers' `to_pil_image`: values for an 8-bit picture, and whether they were fractions of 255.
-pub(crate) fn to_bytes(values: Values) -> Result<(Vec<u8>, bool), ImageError> {
+pub(crate) fn to_bytes(values: Values, memory: &mut Memory) -> Result<(Vec<u8>, bool), ImageError> {
     let floats = match values {
         Values::U8(bytes) | Values::Bool(bytes) => return Ok((bytes, false)),
-        other => other.to_f32(),
+        other => other.into_f32(memory),
     };
     const TARGET: &str = "a PIL image";
     let whole = |&value: &f32| {
@@ -54,5 +60,7 @@ pub(crate) fn to_bytes(values: Values) -> Result<(Vec<u8>, bool), ImageError> {
             value as u8
         }
     };
-    Ok((floats.into_iter().map(byte).collect(), unit))
+    let bytes = memory.bytes.filled(floats.iter().map(|&value| byte(value)));
+    memory.floats.keep(floats);
+    Ok((bytes, unit))
 }

@@ -9,6 +9,28 @@ use crate::options::{Padding, Settings};
 use crate::processor::ProcessorKind;
 use crate::values::ValueMap;
 
+/// A batch ready for the network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PixelValues {
+    /// All values, row-major in the order of `layout`.
+    pub data: Vec<f32>,
+    /// `[batch, channels, height, width]`, whatever the layout.
+    pub shape: [usize; 4],
+    /// Whether `data` is ordered `[batch, channels, height, width]` or `[batch, height, width, channels]`.
+    pub layout: ChannelDimension,
+}
+
+/// One image ready for the network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageValues {
+    /// All values, row-major in the order of `layout`.
+    pub data: Vec<f32>,
+    /// `[channels, height, width]`, whatever the layout.
+    pub shape: [usize; 3],
+    /// Whether `data` is ordered `[channels, height, width]` or `[height, width, channels]`.
+    pub layout: ChannelDimension,
+}
+
 /// An image after resize and crop, to be written as a tensor of shape `[channels, rows.side, columns.side]`.
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -27,19 +49,23 @@ impl Prepared {
         [self.channels, self.rows.side, self.columns.side]
     }
 
-    /// Rescales and normalizes into the top left of `out`, a tensor of shape `shape` that holds zeros.
+    /// Rescales and normalizes into the top left of `out`, a tensor of shape `shape`; the rest becomes zeros.
     pub(crate) fn write(
         &self,
-        settings: &Settings,
+        settings: &Settings<'_>,
         kind: ProcessorKind,
         shape: [usize; 3],
+        map: &mut ValueMap,
         out: &mut [f32],
     ) -> Result<(), ImageError> {
-        let map = ValueMap::new(settings, kind, self.channels)?;
+        map.fill(settings, kind, self.channels)?;
+        if shape != self.shape() {
+            out.fill(0.0);
+        }
         let place = Place::new(settings.data_format, shape);
         match &self.values {
             Values::U8(bytes) | Values::Bool(bytes) => {
-                let tables: Vec<_> = (0..self.channels).map(|c| map.table(c, self.unit)).collect();
+                let tables = map.tables(self.channels, self.unit);
                 self.fill(bytes, |byte, c| tables[c][usize::from(byte)], place, out);
             }
             Values::U16(words) => self.fill(words, |word, c| map.apply(word.into(), c), place, out),
@@ -110,26 +136,37 @@ impl Place {
     }
 }
 
-/// The shape that all images of a batch are padded to, or have.
-pub(crate) fn batch_shape(shapes: &[[usize; 3]], settings: &Settings) -> Result<[usize; 3], ImageError> {
-    let first = *shapes.first().ok_or(ImageError::NoImages)?;
-    let largest = |side: usize| shapes.iter().map(|shape| shape[side]).max().unwrap_or(0);
+/// The shape that all images of a batch are padded to, or have; `name` tells how an error names an image.
+pub(crate) fn batch_shape(
+    images: &[Prepared],
+    settings: &Settings<'_>,
+    name: impl Fn(usize) -> String,
+) -> Result<[usize; 3], ImageError> {
+    let first = images.first().ok_or(ImageError::NoImages)?.shape();
+    let largest = |side: usize| images.iter().map(|image| image.shape()[side]).max().unwrap_or(0);
     let padded = match settings.pad {
         None => None,
         Some(Padding::Batch) => Some((largest(1), largest(2))),
         Some(Padding::To(height, width)) => Some((height, width)),
     };
     let common = padded.map_or(first, |(height, width)| [first[0], height, width]);
-    for (index, &found) in shapes.iter().enumerate() {
+    for (index, found) in images.iter().map(Prepared::shape).enumerate() {
         if padded.is_some() && (found[1] > common[1] || found[2] > common[2]) {
-            return Err(ImageError::Argument(format!(
+            let error = ImageError::Argument(format!(
                 "Padding dimensions are negative. Please make sure that the `pad_size` is larger than the image \
                  size. Got pad_size=({}, {}), image_size=({}, {}).",
                 common[1], common[2], found[1], found[2]
-            )));
+            ));
+            return Err(error.in_image(name(index)));
         }
         if found[0] != first[0] || (padded.is_none() && found != first) {
-            return Err(ImageError::Ragged { first, index, found });
+            return Err(ImageError::Ragged {
+                first_image: name(0),
+                first,
+                image: name(index),
+                index,
+                found,
+            });
         }
     }
     Ok(common)

@@ -19,7 +19,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageErro
     let gray = gray_mode(&palette[..palette.len().min(colours(bytes))]);
     let image = DynamicImage::from_decoder(decoder).map_err(error)?;
     let Some(mode) = gray else {
-        return Ok(Picture::from(&image));
+        return Ok(Picture::from(image));
     };
     let reds = image.to_rgb8().into_raw().into_iter().step_by(3).collect();
     Ok(Picture::new(width, height, mode, Samples::Bytes(reds)))

@@ -25,7 +25,7 @@ impl JpegDecoder {
         limits: &Limits,
         pixels: Vec<u8>,
     ) -> Result<Picture, ImageError> {
-        let mut picture = match Baseline::open(bytes) {
+        let mut picture = match Baseline::open(bytes, &mut self.baseline) {
             Some(jpeg) => self.decode_baseline(&jpeg, bytes, limits, pixels)?,
             None => self.decode_with_library(bytes, limits, pixels)?,
         };
@@ -182,7 +182,7 @@ mod rust {
             let (width, height) = decoder.dimensions();
             limits.check(width.into(), height.into())?;
             let image = DynamicImage::from_decoder(decoder).map_err(error)?;
-            Ok(Picture::from(&image))
+            Ok(Picture::from(image))
         }
     }
 }

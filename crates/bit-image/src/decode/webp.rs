@@ -30,7 +30,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageErro
     };
     Ok(Picture {
         turns: Turns::new(&metadata),
-        ..Picture::from(&image)
+        ..Picture::from(image)
     })
 }
 

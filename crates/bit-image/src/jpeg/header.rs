@@ -2,9 +2,7 @@
 //!
 //! Whatever is unusual is `None`: libjpeg-turbo then decodes the file, or says what is wrong with it.
 
-use std::sync::Arc;
-
-use super::huffman::Table;
+use super::huffman::{Coding, Table};
 
 /// Where the coefficient at each place of the zigzag order lies in its block.
 pub(super) const ZIGZAG: [u8; 64] = [
@@ -15,6 +13,9 @@ pub(super) const ZIGZAG: [u8; 64] = [
 
 /// Smaller pictures have chroma planes that libjpeg upsamples in another way.
 const LEAST_SIDE: usize = 8;
+
+/// DC tables, then AC tables.
+pub(super) type Tables = [[Table; 4]; 2];
 
 /// A baseline picture of three components, Y, Cb and Cr, in one scan.
 #[derive(Debug)]
@@ -30,21 +31,30 @@ pub(super) struct Frame<'a> {
     pub(super) scan: &'a [u8],
 }
 
-/// How the blocks of a component are decoded.
+/// The places of a component's tables, and its quantization steps in zigzag order.
 #[derive(Debug)]
 pub(super) struct Component {
-    pub(super) dc: Arc<Table>,
-    pub(super) ac: Arc<Table>,
-    /// Quantization steps in zigzag order.
-    pub(super) steps: [i16; 64],
+    dc: usize,
+    ac: usize,
+    steps: [i16; 64],
+}
+
+impl Component {
+    pub(super) fn coding<'a>(&'a self, [dc, ac]: &'a Tables) -> Coding<'a> {
+        Coding {
+            dc: &dc[self.dc],
+            ac: &ac[self.ac],
+            steps: &self.steps,
+        }
+    }
 }
 
 /// What markers before the scan define.
-#[derive(Default)]
-struct Definitions {
+struct Definitions<'t> {
     steps: [Option<[i16; 64]>; 4],
-    /// DC tables, then AC tables.
-    tables: [[Option<Arc<Table>>; 4]; 2],
+    tables: &'t mut Tables,
+    /// Which of the tables are this file's.
+    defined: [[bool; 4]; 2],
     frame: Option<Sizes>,
     restart: usize,
     jfif: bool,
@@ -60,9 +70,9 @@ struct Sizes {
 }
 
 impl<'a> Frame<'a> {
-    /// Reads everything up to the scan.
-    pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let mut found = Definitions::default();
+    /// Reads everything up to the scan, and the file's Huffman tables into `tables`.
+    pub(super) fn parse(bytes: &'a [u8], tables: &mut Tables) -> Option<Self> {
+        let mut found = Definitions::new(tables);
         let mut rest = bytes.strip_prefix(b"\xFF\xD8")?;
         loop {
             let [0xFF, marker, high, low, tail @ ..] = rest else {
@@ -90,7 +100,19 @@ impl<'a> Frame<'a> {
     }
 }
 
-impl Definitions {
+impl<'t> Definitions<'t> {
+    fn new(tables: &'t mut Tables) -> Self {
+        Self {
+            steps: [None; 4],
+            tables,
+            defined: Default::default(),
+            frame: None,
+            restart: 0,
+            jfif: false,
+            adobe: false,
+        }
+    }
+
     fn frame(&mut self, body: &[u8]) -> Option<()> {
         let &[8, y1, y0, x1, x0, 3, ref components @ ..] = body else {
             return None;
@@ -120,8 +142,10 @@ impl Definitions {
             let (counts, rest) = rest.split_first_chunk::<16>()?;
             let total = counts.iter().map(|&count| usize::from(count)).sum();
             let (symbols, rest) = rest.split_at_checked(total)?;
-            let class = self.tables.get_mut(usize::from(place >> 4))?;
-            *class.get_mut(usize::from(place & 15))? = Some(Arc::new(Table::new(counts, symbols)?));
+            let (class, place) = (usize::from(place >> 4), usize::from(place & 15));
+            let table = self.tables.get_mut(class)?.get_mut(place)?;
+            table.fill(counts, symbols)?;
+            self.defined[class][place] = true;
             body = rest;
         }
         Some(())
@@ -146,9 +170,12 @@ impl Definitions {
         }
         let component = |index: usize, tables: u8| {
             let [_, _, steps] = sizes.components[index];
-            let table = |class: usize, place: u8| self.tables[class].get(usize::from(place))?.clone();
+            let table = |class: usize, place: u8| {
+                let defined = *self.defined[class].get(usize::from(place))?;
+                defined.then_some(usize::from(place))
+            };
             Some(Component {
-                dc: table(0, tables >> 4).filter(|table| table.is_for_dc())?,
+                dc: table(0, tables >> 4).filter(|&place| self.tables[0][place].is_for_dc())?,
                 ac: table(1, tables & 15)?,
                 steps: (*self.steps.get(usize::from(steps))?)?,
             })

@@ -1,6 +1,6 @@
 //! Huffman codes and the coefficients that they stand for.
 
-use super::header::{Component, ZIGZAG};
+use super::header::ZIGZAG;
 
 /// Bits of a code that the first table looks up; longer codes are rare.
 const LOOKUP: u32 = 10;
@@ -41,7 +41,7 @@ impl Code {
 }
 
 /// A Huffman table.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Table {
     lookup: Box<[Code; 1 << LOOKUP]>,
     /// For each length: the first 16 bits that are beyond its codes, and what leads from a code to its symbol.
@@ -49,26 +49,34 @@ pub(super) struct Table {
     symbols: Vec<u8>,
 }
 
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            lookup: Box::new([Code::default(); 1 << LOOKUP]),
+            lengths: [(0, 0); LONGEST + 1],
+            symbols: Vec::new(),
+        }
+    }
+}
+
 impl Table {
-    /// From the number of codes of each length, and their symbols.
-    pub(super) fn new(counts: &[u8; LONGEST], symbols: &[u8]) -> Option<Self> {
+    /// Takes the number of codes of each length, and their symbols; `None` when they make no code.
+    pub(super) fn fill(&mut self, counts: &[u8; LONGEST], symbols: &[u8]) -> Option<()> {
         if symbols.len() > 256 {
             return None;
         }
-        let mut table = Self {
-            lookup: Box::new([Code::default(); 1 << LOOKUP]),
-            lengths: [(0, 0); LONGEST + 1],
-            symbols: symbols.to_vec(),
-        };
+        self.lookup.fill(Code::default());
+        self.symbols.clear();
+        self.symbols.extend_from_slice(symbols);
         let (mut code, mut index) = (0_u32, 0_usize);
         for (length, &count) in (1..).zip(counts) {
-            table.lengths[length].1 = index as i32 - code as i32;
+            self.lengths[length].1 = index as i32 - code as i32;
             for _ in 0..count {
                 let symbol = *symbols.get(index)?;
                 if length <= LOOKUP as usize {
                     let spare = LOOKUP as usize - length;
                     let start = (code as usize) << spare;
-                    let places = table.lookup.get_mut(start..start + (1 << spare))?;
+                    let places = self.lookup.get_mut(start..start + (1 << spare))?;
                     places.fill(Code::new(length, symbol));
                 }
                 code += 1;
@@ -78,10 +86,10 @@ impl Table {
             if code >= 1 << length {
                 return None;
             }
-            table.lengths[length].0 = code << (LONGEST - length);
+            self.lengths[length].0 = code << (LONGEST - length);
             code <<= 1;
         }
-        Some(table)
+        Some(())
     }
 
     /// True when every symbol is a number of bits.
@@ -107,6 +115,15 @@ impl Table {
         let symbol = *self.symbols.get(usize::try_from(index).ok()?)?;
         Some(Code::new(length, symbol))
     }
+}
+
+/// How the blocks of a component are decoded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Coding<'a> {
+    pub(super) dc: &'a Table,
+    pub(super) ac: &'a Table,
+    /// Quantization steps in zigzag order.
+    pub(super) steps: &'a [i16; 64],
 }
 
 /// Coefficients of a block, dequantized, in rows; and which of them are there.
@@ -186,15 +203,15 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     pub(super) fn block<const KEEP: bool>(
         &mut self,
-        component: &Component,
+        coding: &Coding<'_>,
         last: &mut i32,
         block: &mut Block,
     ) -> Option<()> {
         // A copy, which stays in registers.
         let mut reader = *self;
-        let (ac, steps) = (&*component.ac, &component.steps);
+        let (ac, steps) = (coding.ac, coding.steps);
         reader.refill()?;
-        let code = component.dc.find(reader.bits)?;
+        let code = coding.dc.find(reader.bits)?;
         *last = last.wrapping_add(reader.value(code));
         reader.skip(code.total());
         if KEEP {

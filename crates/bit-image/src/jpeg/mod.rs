@@ -31,20 +31,21 @@ mod tests;
 use std::ops::Range;
 
 pub(crate) use colour::rgb as rgb_of_ycc;
-use header::Frame;
+use header::{Frame, Tables};
 use huffman::Block;
 use scan::Scan;
 use strip::{Layout, Strip};
 
 use crate::resize::Plane;
 
-/// A file that this decoder takes.
+/// A file that this decoder takes. Its tables are in the buffers with which it was opened.
 #[derive(Debug)]
 pub(crate) struct Baseline<'a>(Frame<'a>);
 
 /// Memory that is kept from picture to picture.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
+    tables: Tables,
     scan: Scan,
     strips: [Strip; 2],
     rows: strip::Rows,
@@ -63,9 +64,10 @@ pub(crate) struct Window {
 }
 
 impl<'a> Baseline<'a> {
-    /// Reads the header.
-    pub(crate) fn open(bytes: &'a [u8]) -> Option<Self> {
-        Frame::parse(bytes).map(Self)
+    /// Reads the header, and the tables into `buffers`, which the picture is to be decoded with before another one is
+    /// opened with them.
+    pub(crate) fn open(bytes: &'a [u8], buffers: &mut Buffers) -> Option<Self> {
+        Frame::parse(bytes, &mut buffers.tables).map(Self)
     }
 
     /// Height and width.
@@ -199,11 +201,16 @@ impl Decode<'_> {
             sink,
         } = self;
         let Buffers {
+            tables,
             scan,
             strips: [current, previous],
             rows,
         } = buffers;
         let (mut reader, mut last, mut block) = (scan.reader(), [0; 3], Block::EMPTY);
+        let codings = frame
+            .components
+            .each_ref()
+            .map(|component| component.coding(tables));
         let (mut done, mut intervals) = (0, 1);
         for down in 0..layout.down {
             let kept = if window.down.contains(&down) {
@@ -217,14 +224,14 @@ impl Decode<'_> {
                     intervals += 1;
                 }
                 done += 1;
-                for place in &layout.blocks {
-                    let (component, last) = (&frame.components[place.component], &mut last[place.component]);
+                for place in layout.blocks {
+                    let (coding, last) = (&codings[place.component], &mut last[place.component]);
                     if kept.contains(&across) {
-                        reader.block::<true>(component, last, &mut block)?;
+                        reader.block::<true>(coding, last, &mut block)?;
                         current.put(&layout, place, across - kept.start, &block, kernels);
                         block = Block::EMPTY;
                     } else {
-                        reader.block::<false>(component, last, &mut block)?;
+                        reader.block::<false>(coding, last, &mut block)?;
                     }
                 }
             }

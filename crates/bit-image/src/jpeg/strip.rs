@@ -20,6 +20,31 @@ pub(super) struct Place {
     y: usize,
 }
 
+/// The blocks of an MCU in the order in which they are coded.
+fn blocks(ratio: (usize, usize)) -> &'static [Place] {
+    const fn place(component: usize, x: usize, y: usize) -> Place {
+        Place { component, x, y }
+    }
+    const CB: Place = place(1, 0, 0);
+    const CR: Place = place(2, 0, 0);
+    match ratio {
+        (1, _) => const { &[place(0, 0, 0), CB, CR] },
+        (_, 1) => const { &[place(0, 0, 0), place(0, 1, 0), CB, CR] },
+        _ => {
+            const {
+                &[
+                    place(0, 0, 0),
+                    place(0, 1, 0),
+                    place(0, 0, 1),
+                    place(0, 1, 1),
+                    CB,
+                    CR,
+                ]
+            }
+        }
+    }
+}
+
 /// What all strips of a picture have in common.
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -27,7 +52,7 @@ pub(super) struct Layout {
     pub(super) across: usize,
     pub(super) down: usize,
     /// The blocks of an MCU in the order in which they are coded.
-    pub(super) blocks: Vec<Place>,
+    pub(super) blocks: &'static [Place],
     /// Luma samples for each sample of chroma, in a row and in a column.
     ratio: (usize, usize),
     /// Pixels in a row of a strip.
@@ -42,17 +67,11 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) fn new(frame: &Frame<'_>, window: &Window) -> Self {
         let (horizontal, vertical) = frame.ratio;
-        let luma = (0..vertical).flat_map(|y| (0..horizontal).map(move |x| Place { component: 0, x, y }));
-        let chroma = [1, 2].map(|component| Place {
-            component,
-            x: 0,
-            y: 0,
-        });
         let chroma_width = frame.width.div_ceil(horizontal);
         Self {
             across: frame.width.div_ceil(8 * horizontal),
             down: frame.height.div_ceil(8 * vertical),
-            blocks: luma.chain(chroma).collect(),
+            blocks: blocks(frame.ratio),
             ratio: frame.ratio,
             width: window.across.len() * 8 * horizontal,
             chroma_width: chroma_width.min(window.across.end * 8) - window.across.start * 8,

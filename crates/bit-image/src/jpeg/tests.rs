@@ -43,8 +43,8 @@ fn file(width: usize, height: usize, noise: usize, quality: i32, subsamp: Subsam
 }
 
 fn ours(file: &[u8]) -> Option<Vec<u8>> {
-    let mut pixels = Vec::new();
-    Baseline::open(file)?.whole(&mut Buffers::default(), &mut pixels)?;
+    let (mut buffers, mut pixels) = (Buffers::default(), Vec::new());
+    Baseline::open(file, &mut buffers)?.whole(&mut buffers, &mut pixels)?;
     Some(pixels)
 }
 
@@ -89,8 +89,8 @@ fn a_window_is_a_part_of_the_picture() {
     for subsamp in RATIOS {
         let file = file(width, height, 60, 80, subsamp);
         let whole = ours(&file).unwrap();
-        let jpeg = Baseline::open(&file).unwrap();
         let mut buffers = Buffers::default();
+        let jpeg = Baseline::open(&file, &mut buffers).unwrap();
         for _ in 0..60 {
             let mut range = |side: usize| {
                 let start = next(side);

@@ -29,17 +29,14 @@ const LOAD: usize = 16;
 pub(super) struct Horizontal<'a> {
     simd: V3,
     weights: &'a Weights,
-    groups: Groups,
+    /// The picture's column at which sources start.
+    first: usize,
 }
 
 impl<'a> Horizontal<'a> {
     /// `None` on processors without AVX2.
-    pub(super) fn new(weights: &'a Weights) -> Option<Self> {
-        V3::try_new().map(|simd| Self {
-            simd,
-            weights,
-            groups: Groups::new(weights),
-        })
+    pub(super) fn new(weights: &'a Weights, first: usize) -> Option<Self> {
+        V3::try_new().map(|simd| Self { simd, weights, first })
     }
 
     pub(super) fn run(&self, source: Plane<'_>, rows: Range<usize>, out: &mut [u8]) {
@@ -51,7 +48,8 @@ impl<'a> Horizontal<'a> {
 }
 
 /// Weights in groups of four, a row of groups for each output.
-struct Groups {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Groups {
     per_output: usize,
     /// Whole weights, or the low bits of split ones.
     low: Vec<[i16; GROUP]>,
@@ -60,33 +58,26 @@ struct Groups {
 }
 
 impl Groups {
-    fn new(weights: &Weights) -> Self {
-        let split = weights
-            .values
-            .iter()
-            .any(|&weight| i16::try_from(weight).is_err());
-        let mut groups = Self {
-            per_output: weights.stride.div_ceil(GROUP),
-            low: Vec::new(),
-            high: Vec::new(),
-        };
-        for row in weights.values.chunks_exact(weights.stride.max(1)) {
-            for four in row.chunks(GROUP) {
-                let weight = |i: usize| four.get(i).copied().unwrap_or(0);
-                if split {
-                    let mask = (1 << LOW_BITS) - 1;
-                    groups
-                        .low
-                        .push(std::array::from_fn(|i| (weight(i) & mask) as i16));
-                    groups
-                        .high
-                        .push(std::array::from_fn(|i| (weight(i) >> LOW_BITS) as i16));
-                } else {
-                    groups.low.push(std::array::from_fn(|i| weight(i) as i16));
-                }
+    /// Takes weights of `stride` an output.
+    pub(super) fn fill(&mut self, weights: &[i32], stride: usize) {
+        let split = weights.iter().any(|&weight| i16::try_from(weight).is_err());
+        self.per_output = stride.div_ceil(GROUP);
+        self.low.clear();
+        self.high.clear();
+        for four in weights
+            .chunks_exact(stride.max(1))
+            .flat_map(|row| row.chunks(GROUP))
+        {
+            let weight = |i: usize| four.get(i).copied().unwrap_or(0);
+            if split {
+                let mask = (1 << LOW_BITS) - 1;
+                let (low, high) = (|i| (weight(i) & mask) as i16, |i| (weight(i) >> LOW_BITS) as i16);
+                self.low.push(std::array::from_fn(low));
+                self.high.push(std::array::from_fn(high));
+            } else {
+                self.low.push(std::array::from_fn(|i| weight(i) as i16));
             }
         }
-        groups
     }
 
     #[inline(always)]
@@ -100,8 +91,8 @@ struct Pass<'a, const CHANNELS: usize> {
     simd: V3,
     source: Plane<'a>,
     rows: Range<usize>,
+    first: usize,
     weights: &'a Weights,
-    groups: &'a Groups,
     out: &'a mut [u8],
 }
 
@@ -129,8 +120,8 @@ impl<'a, const CHANNELS: usize> Pass<'a, CHANNELS> {
             simd: prepared.simd,
             source,
             rows,
+            first: prepared.first,
             weights: prepared.weights,
-            groups: &prepared.groups,
             out,
         }
     }
@@ -139,7 +130,8 @@ impl<'a, const CHANNELS: usize> Pass<'a, CHANNELS> {
     fn block(&self, rows: [usize; ROWS], mut lines: [&mut [[u8; CHANNELS]]; ROWS]) {
         let starts = rows.map(|y| y * self.source.stride());
         for (x, taps) in self.weights.taps.iter().enumerate() {
-            let sums = self.sums(x, starts.map(|start| start + taps.start * CHANNELS), taps.len());
+            let left = (taps.start - self.first) * CHANNELS;
+            let sums = self.sums(x, starts.map(|start| start + left), taps.len());
             for (line, pixel) in lines.iter_mut().zip(self.pixels(sums)) {
                 if let Some(out) = line.get_mut(x) {
                     *out = std::array::from_fn(|c| pixel[c]);
@@ -153,35 +145,42 @@ impl<'a, const CHANNELS: usize> Pass<'a, CHANNELS> {
     #[inline(always)]
     fn sums(&self, x: usize, at: [usize; ROWS], taps: usize) -> [__m256i; ROWS / 2] {
         let count = taps.div_ceil(GROUP);
-        let lows = self.groups.of(&self.groups.low, x, count);
-        let highs = self.groups.of(&self.groups.high, x, count);
+        let groups = &self.weights.groups;
+        let lows = groups.of(&groups.low, x, count);
+        let highs = groups.of(&groups.high, x, count);
         // A load takes 16 bytes, also where the last group needs fewer.
         let needed = count.saturating_sub(1) * GROUP * CHANNELS + LOAD;
         let data = self.source.data;
         match at.map(|at| data.get(at..at + needed)) {
-            [Some(a), Some(b), Some(c), Some(d)] => self.multiply([a, b, c, d], lows, highs),
-            _ => {
-                let rows = at.map(|at| padded(data, at, needed));
-                self.multiply(rows.each_ref().map(Vec::as_slice), lows, highs)
+            [Some(a), Some(b), Some(c), Some(d)] => {
+                let rows = [a, b, c, d];
+                let load = |row: usize, group: usize| {
+                    *rows[row][group * GROUP * CHANNELS..]
+                        .first_chunk::<LOAD>()
+                        .expect("rows are as long as their groups")
+                };
+                self.multiply(load, lows, highs)
             }
+            _ => self.multiply(
+                |row, group| padded(data, at[row] + group * GROUP * CHANNELS),
+                lows,
+                highs,
+            ),
         }
     }
 
     #[inline(always)]
     fn multiply(
         &self,
-        rows: [&[u8]; ROWS],
+        load: impl Fn(usize, usize) -> [u8; LOAD],
         lows: &[[i16; GROUP]],
         highs: &[[i16; GROUP]],
     ) -> [__m256i; ROWS / 2] {
         let (avx, avx2) = (self.simd.avx, self.simd.avx2);
         let spread: __m256i = pulp::cast(SPREAD[CHANNELS - 3]);
         let splat = |weights: &[i16; GROUP]| avx._mm256_set1_epi64x(pulp::cast(*weights));
-        let pixels = |row: &[u8], group: usize| {
-            let (bytes, _) = row[group * GROUP * CHANNELS..]
-                .split_first_chunk::<LOAD>()
-                .expect("rows are as long as their groups");
-            let bytes = avx2._mm256_broadcastsi128_si256(pulp::cast::<_, __m128i>(*bytes));
+        let pixels = |row: usize, group: usize| {
+            let bytes = avx2._mm256_broadcastsi128_si256(pulp::cast::<_, __m128i>(load(row, group)));
             avx2._mm256_shuffle_epi8(bytes, spread)
         };
         let add = |sum, pixels, weights| avx2._mm256_add_epi32(sum, avx2._mm256_madd_epi16(pixels, weights));
@@ -191,7 +190,7 @@ impl<'a, const CHANNELS: usize> Pass<'a, CHANNELS> {
         if highs.is_empty() {
             for (group, weights) in lows.iter().enumerate() {
                 let weights = splat(weights);
-                for (low, row) in low.iter_mut().zip(rows) {
+                for (row, low) in low.iter_mut().enumerate() {
                     *low = add(*low, pixels(row, group), weights);
                 }
             }
@@ -200,7 +199,7 @@ impl<'a, const CHANNELS: usize> Pass<'a, CHANNELS> {
         let mut high = low;
         for (group, (low_weights, high_weights)) in lows.iter().zip(highs).enumerate() {
             let (low_weights, high_weights) = (splat(low_weights), splat(high_weights));
-            for ((low, high), row) in low.iter_mut().zip(&mut high).zip(rows) {
+            for (row, (low, high)) in low.iter_mut().zip(&mut high).enumerate() {
                 let pixels = pixels(row, group);
                 *low = add(*low, pixels, low_weights);
                 *high = add(*high, pixels, high_weights);
@@ -232,10 +231,8 @@ impl<'a, const CHANNELS: usize> Pass<'a, CHANNELS> {
 
 /// The bytes from `at` on, with zeros after the end of the picture.
 #[cold]
-fn padded(data: &[u8], at: usize, length: usize) -> Vec<u8> {
-    let mut bytes: Vec<u8> = data.iter().skip(at).take(length).copied().collect();
-    bytes.resize(length, 0);
-    bytes
+fn padded(data: &[u8], at: usize) -> [u8; LOAD] {
+    std::array::from_fn(|i| data.get(at + i).copied().unwrap_or(0))
 }
 
 /// A byte that the shuffle fills with zero.

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::filter::sinc;
 use super::weights::Axis;
-use super::{Filter, Resize, nearest};
+use super::{Buffers, Filter, Resize};
 
 /// Interleaved `f32` pixels.
 #[derive(Debug, Clone, Copy)]
@@ -18,35 +18,74 @@ pub(crate) struct FloatPlane<'a> {
     pub(crate) channels: usize,
 }
 
-/// Resizes `source` as torch does; no filter means nearest-exact.
-pub(crate) fn resize_f32(resize: &Resize, source: FloatPlane<'_>, filter: Option<Filter>) -> Vec<f32> {
-    let (rows, columns) = (&resize.rows, &resize.columns);
+/// Memory that is kept from resize to resize.
+#[derive(Debug, Default)]
+pub(crate) struct FloatBuffers {
+    rows: AxisWeights,
+    columns: AxisWeights,
+    between: Vec<f32>,
+}
+
+/// Resizes `source` into `out` as torch does; no filter means nearest-exact.
+pub(crate) fn resize_f32(
+    resize: &Resize,
+    source: FloatPlane<'_>,
+    filter: Option<Filter>,
+    buffers: &mut Buffers,
+    out: &mut Vec<f32>,
+) {
     let Some(filter) = filter else {
-        let small = rows.output + columns.output <= 128;
-        return pick(
-            source,
-            &nearest::torch(rows, small),
-            &nearest::torch(columns, small),
-        );
+        let indices = buffers.indices.torch(resize);
+        return indices.pick(source.data, source.width, source.channels, out);
     };
-    let (columns, rows) = (axis_weights(columns, filter), axis_weights(rows, filter));
-    let between = horizontal(source, resize.rows.input, &columns);
-    vertical(&between, columns.len() * source.channels, &rows)
+    let FloatBuffers {
+        rows,
+        columns,
+        between,
+    } = &mut buffers.floats;
+    columns.fill(&resize.columns, filter);
+    rows.fill(&resize.rows, filter);
+    horizontal(source, columns, between);
+    vertical(between, columns.taps.len() * source.channels, rows, out);
 }
 
-type AxisWeights = Vec<(usize, Vec<f32>)>;
+/// The weights of an axis's window.
+#[derive(Debug, Default)]
+struct AxisWeights {
+    /// For each output its first tap, and where its weights start.
+    taps: Vec<(usize, usize)>,
+    values: Vec<f32>,
+}
 
-fn axis_weights(axis: &Axis, filter: Filter) -> AxisWeights {
-    if axis.is_copy() {
-        return axis.window.clone().map(|i| (i, vec![1.0])).collect();
+impl AxisWeights {
+    fn fill(&mut self, axis: &Axis, filter: Filter) {
+        self.taps.clear();
+        self.values.clear();
+        for i in axis.window.clone() {
+            let start = self.values.len();
+            let first = if axis.is_copy() {
+                self.values.push(1.0);
+                i
+            } else {
+                output_weights(axis, filter, i, &mut self.values)
+            };
+            self.taps.push((first, start));
+        }
     }
-    axis.window
-        .clone()
-        .map(|i| output_weights(axis, filter, i))
-        .collect()
+
+    /// Each output's first tap and its weights.
+    fn outputs(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        let ends = self.taps.iter().skip(1).map(|&(_, start)| start);
+        let ends = ends.chain([self.values.len()]);
+        self.taps
+            .iter()
+            .zip(ends)
+            .map(|(&(first, start), end)| (first, &self.values[start..end]))
+    }
 }
 
-fn output_weights(axis: &Axis, filter: Filter, i: usize) -> (usize, Vec<f32>) {
+/// Appends the weights of output `i`, and returns its first tap.
+fn output_weights(axis: &Axis, filter: Filter, i: usize, out: &mut Vec<f32>) -> usize {
     let scale = axis.input as f32 / axis.output as f32;
     let support = if scale >= 1.0 {
         filter.support() as f32 * scale
@@ -60,17 +99,17 @@ fn output_weights(axis: &Axis, filter: Filter, i: usize) -> (usize, Vec<f32>) {
         1.0
     };
     let taps = taps(center, support, axis.input);
-    let mut weights: Vec<f32> = (0..taps.len())
-        .map(|j| {
-            let distance = f64::from((j + taps.start) as f32 - center) + 0.5;
-            weight(filter, (distance * f64::from(inverse)) as f32)
-        })
-        .collect();
+    let start = out.len();
+    out.extend((0..taps.len()).map(|j| {
+        let distance = f64::from((j + taps.start) as f32 - center) + 0.5;
+        weight(filter, (distance * f64::from(inverse)) as f32)
+    }));
+    let weights = &mut out[start..];
     let sum = weights.iter().fold(0.0, |sum: f32, weight| sum + weight);
     if sum != 0.0 {
         weights.iter_mut().for_each(|weight| *weight /= sum);
     }
-    (taps.start, weights)
+    taps.start
 }
 
 fn taps(center: f32, support: f32, input: usize) -> Range<usize> {
@@ -122,35 +161,23 @@ fn sum_taps(mut value: impl FnMut(usize) -> f32, weights: &[f32]) -> f32 {
     sum
 }
 
-fn horizontal(source: FloatPlane<'_>, height: usize, weights: &AxisWeights) -> Vec<f32> {
+fn horizontal(source: FloatPlane<'_>, weights: &AxisWeights, out: &mut Vec<f32>) {
     let channels = source.channels;
-    let mut out = Vec::with_capacity(height * weights.len() * channels);
+    out.clear();
     for row in source.data.chunks_exact(source.width * channels) {
-        for (first, weights) in weights {
+        for (first, weights) in weights.outputs() {
             for c in 0..channels {
                 out.push(sum_taps(|tap| row[(first + tap) * channels + c], weights));
             }
         }
     }
-    out
 }
 
-fn vertical(source: &[f32], stride: usize, weights: &AxisWeights) -> Vec<f32> {
-    let mut out = Vec::with_capacity(weights.len() * stride);
-    for (first, weights) in weights {
+fn vertical(source: &[f32], stride: usize, weights: &AxisWeights, out: &mut Vec<f32>) {
+    out.clear();
+    for (first, weights) in weights.outputs() {
         for x in 0..stride {
             out.push(sum_taps(|tap| source[(first + tap) * stride + x], weights));
         }
     }
-    out
-}
-
-fn pick(source: FloatPlane<'_>, rows: &[usize], columns: &[usize]) -> Vec<f32> {
-    let (channels, stride) = (source.channels, source.width * source.channels);
-    let pixels = rows
-        .iter()
-        .flat_map(|y| columns.iter().map(move |x| y * stride + x * channels));
-    pixels
-        .flat_map(|at| source.data[at..at + channels].iter().copied())
-        .collect()
 }

@@ -26,7 +26,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub(crate) use filter::Filter;
+use float::FloatBuffers;
 pub(crate) use float::{FloatPlane, resize_f32};
+use nearest::Indices;
 pub(crate) use passes::Plane;
 pub(crate) use stream::Stream;
 use weights::{Axis, FixedPoint, Weights};
@@ -60,6 +62,8 @@ pub(crate) struct Buffers {
     between: Vec<u8>,
     cropped: Vec<u8>,
     weights: WeightCache,
+    indices: Indices,
+    floats: FloatBuffers,
 }
 
 /// The weights of the last few axes, unless they are large: images of a batch often have the same size.
@@ -76,11 +80,13 @@ impl WeightCache {
         if let Some((_, weights)) = self.0.iter().find(|(kept, _)| *kept == key) {
             return Arc::clone(weights);
         }
-        let weights = Arc::new(Weights::new(axis, filter, arithmetic));
+        // The oldest entry's memory is taken again.
+        let oldest = (self.0.len() >= Self::KEPT).then(|| self.0.pop_back()).flatten();
+        let mut weights = oldest.map(|(_, weights)| weights).unwrap_or_default();
+        Arc::make_mut(&mut weights).fill(axis, filter, arithmetic);
         if weights.values.len() > Self::LARGEST {
             return weights;
         }
-        self.0.truncate(Self::KEPT - 1);
         self.0.push_front((key, Arc::clone(&weights)));
         weights
     }
@@ -125,17 +131,12 @@ impl Resize {
         match kernel {
             Kernel::PillowNearest if self.is_copy() => self.crop(source, out),
             Kernel::PillowNearest => {
-                pick(
-                    source,
-                    &nearest::pillow(&self.rows),
-                    &nearest::pillow(&self.columns),
-                    out,
-                );
+                let indices = buffers.indices.pillow(self);
+                indices.pick(source.data, source.width, source.channels, out);
             }
             Kernel::TorchNearestExact => {
-                let small = self.rows.output + self.columns.output <= 128;
-                let index = |axis| nearest::torch(axis, small);
-                pick(source, &index(&self.rows), &index(&self.columns), out);
+                let indices = buffers.indices.torch(self);
+                indices.pick(source.data, source.width, source.channels, out);
             }
             Kernel::Pillow(filter, order) => {
                 let vertical_first = order == PassOrder::Pillow13 && self.vertical_first();
@@ -173,11 +174,12 @@ impl Resize {
             between,
             cropped,
             weights,
+            ..
         } = buffers;
         let mut weights = |axis: &Axis| weights.get(axis, filter, arithmetic);
         match (rows.is_copy(), columns.is_copy()) {
             (true, true) => self.crop(source, out),
-            (true, false) => passes::horizontal(source, rows.window.clone(), &weights(columns), out),
+            (true, false) => passes::horizontal(source, 0, rows.window.clone(), &weights(columns), out),
             (false, true) => {
                 let source = crop_columns(source, columns.window.clone(), cropped);
                 passes::vertical(source, 0, &weights(rows), out);
@@ -193,12 +195,12 @@ impl Resize {
                     height,
                     ..source
                 };
-                passes::horizontal(between, 0..height, &columns.shifted(needed.start), out);
+                passes::horizontal(between, needed.start, 0..height, &columns, out);
             }
             (false, false) => {
                 let (rows, columns) = (weights(rows), weights(columns));
                 let needed = rows.source();
-                passes::horizontal(source, needed.clone(), &columns, between);
+                passes::horizontal(source, 0, needed.clone(), &columns, between);
                 let width = columns.taps.len();
                 let between = Plane {
                     data: between,
@@ -224,16 +226,5 @@ fn crop_columns<'a>(source: Plane<'a>, range: Range<usize>, buffer: &'a mut Vec<
         data: buffer,
         width: range.len(),
         ..source
-    }
-}
-
-/// Copies the pixel at each pair of row and column index.
-fn pick(source: Plane<'_>, rows: &[usize], columns: &[usize], out: &mut Vec<u8>) {
-    out.clear();
-    for &y in rows {
-        let row = source.row(y);
-        for &x in columns {
-            out.extend_from_slice(&row[x * source.channels..][..source.channels]);
-        }
     }
 }

@@ -30,25 +30,35 @@ impl<'a> Plane<'a> {
 /// Where a pass puts the rows it made.
 pub(crate) type Rows = Vec<u8>;
 
-/// Resizes each of the source's `rows` to the window of `weights`, with the fastest instructions there are.
-pub(crate) fn horizontal(source: Plane<'_>, rows: Range<usize>, weights: &Weights, out: &mut Rows) {
+/// Resizes each of the source's `rows` to the window of `weights`, with the fastest instructions there are. The source
+/// starts at the picture's column `first`.
+pub(crate) fn horizontal(
+    source: Plane<'_>,
+    first: usize,
+    rows: Range<usize>,
+    weights: &Weights,
+    out: &mut Rows,
+) {
     out.resize(rows.len() * weights.taps.len() * source.channels, 0);
-    Horizontal::new(weights).run(source, rows, out);
+    Horizontal::new(weights, first).run(source, rows, out);
 }
 
-/// The horizontal pass with its weights in the order in which they are used, for any number of rows.
+/// The horizontal pass for any number of rows.
 pub(crate) struct Horizontal<'a> {
     weights: &'a Weights,
+    first: usize,
     #[cfg(target_arch = "x86_64")]
     avx2: Option<super::avx2::Horizontal<'a>>,
 }
 
 impl<'a> Horizontal<'a> {
-    pub(crate) fn new(weights: &'a Weights) -> Self {
+    /// For sources that start at the picture's column `first`.
+    pub(crate) fn new(weights: &'a Weights, first: usize) -> Self {
         Self {
             weights,
+            first,
             #[cfg(target_arch = "x86_64")]
-            avx2: super::avx2::Horizontal::new(weights),
+            avx2: super::avx2::Horizontal::new(weights, first),
         }
     }
 
@@ -58,29 +68,35 @@ impl<'a> Horizontal<'a> {
         if let (3 | 4, Some(avx2)) = (source.channels, &self.avx2) {
             return avx2.run(source, rows, out);
         }
-        plain_horizontal(source, rows, self.weights, out);
+        plain_horizontal(source, self.first, rows, self.weights, out);
     }
 }
 
 /// [`Horizontal::run`] in plain Rust.
-pub(crate) fn plain_horizontal(source: Plane<'_>, rows: Range<usize>, weights: &Weights, out: &mut [u8]) {
+pub(crate) fn plain_horizontal(
+    source: Plane<'_>,
+    first: usize,
+    rows: Range<usize>,
+    weights: &Weights,
+    out: &mut [u8],
+) {
     let stride = weights.taps.len() * source.channels;
     for (y, line) in rows.zip(out.chunks_exact_mut(stride.max(1))) {
         match source.channels {
-            1 => horizontal_row::<1>(source.row(y), weights, line),
-            2 => horizontal_row::<2>(source.row(y), weights, line),
-            3 => horizontal_row::<3>(source.row(y), weights, line),
-            _ => horizontal_row::<4>(source.row(y), weights, line),
+            1 => horizontal_row::<1>(source.row(y), first, weights, line),
+            2 => horizontal_row::<2>(source.row(y), first, weights, line),
+            3 => horizontal_row::<3>(source.row(y), first, weights, line),
+            _ => horizontal_row::<4>(source.row(y), first, weights, line),
         }
     }
 }
 
-fn horizontal_row<const CHANNELS: usize>(source: &[u8], weights: &Weights, out: &mut [u8]) {
+fn horizontal_row<const CHANNELS: usize>(source: &[u8], first: usize, weights: &Weights, out: &mut [u8]) {
     let (pixels, _) = source.as_chunks::<CHANNELS>();
     let (out, _) = out.as_chunks_mut::<CHANNELS>();
     for (out, (taps, row)) in out.iter_mut().zip(weights.rows()) {
         let mut sums = [half(weights.precision); CHANNELS];
-        for (pixel, &weight) in pixels[taps].iter().zip(row) {
+        for (pixel, &weight) in pixels[taps.start - first..].iter().zip(row) {
             for (sum, &value) in sums.iter_mut().zip(pixel) {
                 *sum = sum.wrapping_add(i32::from(value).wrapping_mul(weight));
             }
@@ -161,9 +177,19 @@ fn clamp(sum: i32, precision: u32) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::Filter;
     use super::super::weights::{Axis, FixedPoint};
     use super::*;
+
+    const FILTERS: [Filter; 5] = [
+        Filter::Box,
+        Filter::Bilinear,
+        Filter::Hamming,
+        Filter::Bicubic,
+        Filter::Lanczos,
+    ];
 
     fn noise(length: usize) -> Vec<u8> {
         let mut state = 1_u32;
@@ -174,64 +200,56 @@ mod tests {
         (0..length).map(|_| next()).collect()
     }
 
-    /// Each filter and arithmetic, at sizes that leave every kind of remainder.
-    fn for_all_weights(check: impl Fn(&Weights, usize)) {
-        for filter in [
-            Filter::Box,
-            Filter::Bilinear,
-            Filter::Hamming,
-            Filter::Bicubic,
-            Filter::Lanczos,
-        ] {
-            for arithmetic in [FixedPoint::Pillow, FixedPoint::Torch] {
-                for (input, output) in [(1, 5), (5, 1), (7, 7), (40, 33), (97, 11), (13, 64), (129, 128)] {
-                    let axis = Axis {
-                        input,
-                        output,
-                        window: output / 5..output,
-                    };
-                    check(&Weights::new(&axis, filter, arithmetic), input);
-                }
-            }
-        }
+    /// The side of a source, and the weights of a window of its resize.
+    fn weights() -> impl Strategy<Value = (usize, Weights)> {
+        let sides = (1..=140_usize, 1..=140_usize, 0.0..1.0, 0.0..1.0);
+        let arithmetic = prop_oneof![Just(FixedPoint::Pillow), Just(FixedPoint::Torch)];
+        (sides, prop::sample::select(&FILTERS[..]), arithmetic).prop_map(|(sides, filter, arithmetic)| {
+            let (input, output, start, length) = sides;
+            let start = (start * output as f64) as usize;
+            let end = start + 1 + (length * (output - start) as f64) as usize;
+            let axis = Axis {
+                input,
+                output,
+                window: start..end.min(output),
+            };
+            let mut weights = Weights::default();
+            weights.fill(&axis, filter, arithmetic);
+            (input, weights)
+        })
     }
 
-    #[test]
-    fn the_fast_horizontal_pass_equals_the_plain_one() {
-        for channels in 1..=4 {
-            for_all_weights(|weights, width| {
-                let height = 5;
-                let data = noise(height * width * channels);
-                let source = Plane {
-                    data: &data,
-                    height,
-                    width,
-                    channels,
-                };
-                let (mut fast, mut plain) = (Vec::new(), vec![0; 4 * weights.taps.len() * channels]);
-                horizontal(source, 1..height, weights, &mut fast);
-                plain_horizontal(source, 1..height, weights, &mut plain);
-                assert_eq!(fast, plain, "{channels} channels");
-            });
-        }
-    }
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(600))]
 
-    #[test]
-    fn the_fast_vertical_pass_equals_the_plain_one() {
-        for width in [1, 11, 37] {
-            for_all_weights(|weights, height| {
-                let data = noise(height * width * 3);
-                let source = Plane {
-                    data: &data,
-                    height,
-                    width,
-                    channels: 3,
-                };
-                let (mut fast, mut plain) = (Vec::new(), vec![0; weights.taps.len() * source.stride()]);
-                vertical(source, 0, weights, &mut fast);
-                plain_vertical(source, 0, weights, &mut plain);
-                assert_eq!(fast, plain, "{width} columns");
-            });
+        #[test]
+        fn the_fast_horizontal_pass_equals_the_plain_one(
+            (width, weights) in weights(), height in 1..=9_usize, top in 0..=2_usize, cut: bool,
+            channels in 1..=4_usize,
+        ) {
+            let first = if cut { weights.source().start } else { 0 };
+            let (width, height) = (width - first, top + height);
+            let data = noise(height * width * channels);
+            let source = Plane { data: &data, height, width, channels };
+            let mut fast = Vec::new();
+            let mut plain = vec![0; (height - top) * weights.taps.len() * channels];
+            horizontal(source, first, top..height, &weights, &mut fast);
+            plain_horizontal(source, first, top..height, &weights, &mut plain);
+            prop_assert_eq!(fast, plain);
+        }
+
+        #[test]
+        fn the_fast_vertical_pass_equals_the_plain_one(
+            (height, weights) in weights(), width in 1..=45_usize, cut: bool, channels in 1..=4_usize,
+        ) {
+            let first = if cut { weights.source().start } else { 0 };
+            let height = height - first;
+            let data = noise(height * width * channels);
+            let source = Plane { data: &data, height, width, channels };
+            let (mut fast, mut plain) = (Vec::new(), vec![0; weights.taps.len() * source.stride()]);
+            vertical(source, first, &weights, &mut fast);
+            plain_vertical(source, first, &weights, &mut plain);
+            prop_assert_eq!(fast, plain);
         }
     }
 }

@@ -55,9 +55,8 @@ impl Stream {
         out: &mut Vec<u8>,
         decode: impl FnOnce(&mut dyn FnMut(usize, Plane<'_>)) -> Option<()>,
     ) -> Option<()> {
-        let columns = self.columns.shifted(first);
-        let horizontal = Horizontal::new(&columns);
-        let (needed, width) = (self.rows(), columns.taps.len());
+        let horizontal = Horizontal::new(&self.columns, first);
+        let (needed, width) = (self.rows(), self.columns.taps.len());
         let between = &mut buffers.between;
         between.resize(needed.len() * width * CHANNELS, 0);
         decode(&mut |row, plane| {

@@ -75,15 +75,14 @@ impl Axis {
     }
 
     /// The fractional bits of the fixed-point weights.
-    fn precision(&self, filter: Filter, arithmetic: FixedPoint) -> u32 {
+    fn precision(&self, filter: Filter, arithmetic: FixedPoint, weights: &mut Vec<f64>) -> u32 {
         const PILLOW_BITS: u32 = 32 - 8 - 2;
         if arithmetic == FixedPoint::Pillow {
             return PILLOW_BITS;
         }
-        let mut weights = Vec::new();
         let mut largest = 0.0_f64;
         for i in 0..self.output {
-            self.normalized(filter, i, &mut weights);
+            self.normalized(filter, i, weights);
             largest = weights.iter().copied().fold(largest, f64::max);
         }
         let overflows = |bits: u32| (0.5 + largest * f64::from(1_u32 << bits)) as i64 >= 1 << 15;
@@ -94,7 +93,7 @@ impl Axis {
 }
 
 /// The weights of an axis's window, `stride` a row, zero after a row's own taps.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Weights {
     /// Fractional bits of every weight.
     pub(crate) precision: u32,
@@ -104,51 +103,43 @@ pub(crate) struct Weights {
     pub(crate) values: Vec<i32>,
     /// The length of a row of `values`.
     pub(crate) stride: usize,
+    /// The same weights as the vector pass takes them.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) groups: super::avx2::Groups,
+    /// A row before it is rounded.
+    row: Vec<f64>,
 }
 
 impl Weights {
-    pub(crate) fn new(axis: &Axis, filter: Filter, arithmetic: FixedPoint) -> Self {
-        let precision = axis.precision(filter, arithmetic);
-        let unit = f64::from(1_u32 << precision);
-        let taps: Vec<_> = axis.window.clone().map(|i| axis.taps(filter, i)).collect();
-        let stride = taps.iter().map(Range::len).max().unwrap_or(0);
-        let mut values = Vec::with_capacity(taps.len() * stride);
-        let mut row = Vec::new();
+    /// Becomes the weights of another axis, in the same memory.
+    pub(crate) fn fill(&mut self, axis: &Axis, filter: Filter, arithmetic: FixedPoint) {
+        let Self {
+            taps, values, row, ..
+        } = self;
+        self.precision = axis.precision(filter, arithmetic, row);
+        let unit = f64::from(1_u32 << self.precision);
+        taps.clear();
+        taps.extend(axis.window.clone().map(|i| axis.taps(filter, i)));
+        self.stride = taps.iter().map(Range::len).max().unwrap_or(0);
+        values.clear();
+        values.reserve(taps.len() * self.stride);
         for (done, i) in axis.window.clone().enumerate() {
-            axis.normalized(filter, i, &mut row);
+            axis.normalized(filter, i, row);
             // Adding half and truncating toward zero rounds halves away from zero.
             values.extend(
                 row.iter()
                     .map(|&weight| (weight * unit + 0.5_f64.copysign(weight)) as i32),
             );
-            values.resize((done + 1) * stride, 0);
+            values.resize((done + 1) * self.stride, 0);
         }
-        Self {
-            precision,
-            taps,
-            values,
-            stride,
-        }
+        #[cfg(target_arch = "x86_64")]
+        self.groups.fill(values, self.stride);
     }
 
     /// The source pixels that the whole window reads.
     pub(crate) fn source(&self) -> Range<usize> {
         let start = self.taps.iter().map(|taps| taps.start).min().unwrap_or(0);
         start..self.taps.iter().map(|taps| taps.end).max().unwrap_or(start)
-    }
-
-    /// The same weights for a source whose first `start` pixels were cut off.
-    pub(crate) fn shifted(&self, start: usize) -> Self {
-        let taps = self
-            .taps
-            .iter()
-            .map(|taps| taps.start - start..taps.end - start)
-            .collect();
-        Self {
-            taps,
-            values: self.values.clone(),
-            ..*self
-        }
     }
 
     /// Each output's taps with their weights.
@@ -165,6 +156,12 @@ impl Weights {
 mod tests {
     use super::*;
 
+    fn weights(axis: &Axis, filter: Filter, arithmetic: FixedPoint) -> Weights {
+        let mut weights = Weights::default();
+        weights.fill(axis, filter, arithmetic);
+        weights
+    }
+
     fn axis(input: usize, output: usize) -> Axis {
         Axis {
             input,
@@ -176,7 +173,7 @@ mod tests {
     #[test]
     fn pillow_weights_of_a_row_sum_to_one_up_to_rounding() {
         for (input, output) in [(7, 3), (3, 7), (100, 1), (1, 100), (640, 224)] {
-            let weights = Weights::new(&axis(input, output), Filter::Bicubic, FixedPoint::Pillow);
+            let weights = weights(&axis(input, output), Filter::Bicubic, FixedPoint::Pillow);
             for (taps, row) in weights.rows() {
                 let sum: i64 = row.iter().map(|&w| i64::from(w)).sum();
                 assert!(
@@ -191,7 +188,7 @@ mod tests {
     fn torch_weights_fit_sixteen_bits_and_use_them() {
         for filter in [Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
             for (input, output) in [(7, 3), (3, 7), (1920, 398), (300, 301)] {
-                let weights = Weights::new(&axis(input, output), filter, FixedPoint::Torch);
+                let weights = weights(&axis(input, output), filter, FixedPoint::Torch);
                 let largest = weights.values.iter().copied().max().unwrap_or(0);
                 assert!(largest < 1 << 15, "{filter:?} {input} to {output}");
                 assert!(largest >= 1 << 13, "{filter:?} {input} to {output}: {largest}");
@@ -201,12 +198,12 @@ mod tests {
 
     #[test]
     fn a_window_has_the_same_weights_as_the_whole_axis() {
-        let whole = Weights::new(&axis(641, 224), Filter::Lanczos, FixedPoint::Torch);
+        let whole = weights(&axis(641, 224), Filter::Lanczos, FixedPoint::Torch);
         let part = Axis {
             window: 50..60,
             ..axis(641, 224)
         };
-        let part = Weights::new(&part, Filter::Lanczos, FixedPoint::Torch);
+        let part = weights(&part, Filter::Lanczos, FixedPoint::Torch);
         assert_eq!(part.precision, whole.precision);
         for ((taps, row), (whole_taps, whole_row)) in part.rows().zip(whole.rows().skip(50)) {
             assert_eq!((taps, row), (whole_taps, whole_row));
