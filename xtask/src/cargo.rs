@@ -14,7 +14,14 @@ use crate::process;
 pub const TEST_FEATURES: &str = "ndarray,wgpu";
 
 /// The packages with programs for tasks.
-const PACKAGES: [&str; 5] = ["bit-cli", "bit-convert", "bit-image", "bit-kernels", "bit-tests"];
+const PACKAGES: [&str; 6] = [
+    "bit-cli",
+    "bit-convert",
+    "bit-image",
+    "bit-kernels",
+    "bit-pretrained",
+    "bit-tests",
+];
 
 /// The workspace's folder. Cargo names it when it runs this program; where the program was compiled may be another
 /// checkout that shares the target folder.
@@ -63,7 +70,7 @@ impl Program {
     pub const FORWARD: Self = Self::example("forward");
     /// Checkpoints through every writer.
     pub const CONVERT: Self = Self::example("convert");
-    /// How long a checkpoint takes to read.
+    /// How long a checkpoint takes to load.
     pub const LOAD: Self = Self::example("load");
 
     const fn binary(name: &'static str) -> Self {

@@ -43,18 +43,34 @@ impl Manifest {
         })
     }
 
-    /// Whether a model was converted and its files are still what they were.
-    pub fn holds(&self, model: &str) -> Result<bool> {
+    /// Where a model's files go.
+    pub fn folder_of(&self, model: &str) -> PathBuf {
+        self.folder.join(model)
+    }
+
+    /// What is known of a model that was converted and whose files are still what they were.
+    pub fn intact(&self, model: &str) -> Result<Option<Entry>> {
         let Some(entry) = self.models.get(model) else {
-            return Ok(false);
+            return Ok(None);
         };
-        let folder = self.folder.join(model);
-        Ok(folder.exists() && hashes(&folder)? == entry.sha256)
+        let folder = self.folder_of(model);
+        let is_intact = folder.exists() && hashes(&folder)? == entry.sha256;
+        Ok(is_intact.then(|| entry.clone()))
     }
 
     /// Lists a model, and writes the whole manifest, so that a run that is stopped later has kept it.
     pub fn add(&mut self, model: &str, entry: &Entry) -> Result<()> {
         self.models.insert(model.to_owned(), entry.clone());
+        self.write()
+    }
+
+    /// Takes a model off the list.
+    pub fn remove(&mut self, model: &str) -> Result<()> {
+        self.models.remove(model);
+        self.write()
+    }
+
+    fn write(&self) -> Result<()> {
         let text = format!("{}\n", serde_json::to_string_pretty(&self.models)?);
         Ok(bit_convert::write_text(&path(&self.folder), &text)?)
     }
@@ -62,12 +78,28 @@ impl Manifest {
 
 impl Entry {
     /// Describes a folder as it is now.
-    pub fn of(folder: &Path, source: &str, verified: Vec<String>) -> Result<Self> {
+    pub fn of(folder: &Path, source: &str, verified: &str) -> Result<Self> {
         Ok(Self {
             source: source.to_owned(),
-            verified,
+            verified: vec![verified.to_owned()],
             sha256: hashes(folder)?,
         })
+    }
+
+    /// The file, or Hub repository, that it came from.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether this found it right.
+    pub fn has(&self, verifier: &str) -> bool {
+        self.verified.iter().any(|known| known == verifier)
+    }
+
+    /// The same, found right by one more.
+    pub fn verified_by(mut self, verifier: &str) -> Self {
+        self.verified.push(verifier.to_owned());
+        self
     }
 }
 
@@ -117,7 +149,7 @@ mod tests {
         fs::write(model.join("config.json"), "abc").unwrap();
         fs::create_dir(model.join("onnx")).unwrap();
         fs::write(model.join("onnx/graph"), "abc").unwrap();
-        let entry = Entry::of(&model, "a file", vec![]).unwrap();
+        let entry = Entry::of(&model, "a file", "somebody").unwrap();
         let of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(entry.sha256["config.json"], of_abc);
         assert_eq!(entry.sha256["onnx/graph"], of_abc);
@@ -127,8 +159,8 @@ mod tests {
             .add("small", &entry)
             .unwrap();
         let manifest = Manifest::open(folder.path()).unwrap();
-        assert!(manifest.holds("small").unwrap());
-        assert!(!manifest.holds("other").unwrap());
+        assert_eq!(manifest.intact("small").unwrap(), Some(entry));
+        assert_eq!(manifest.intact("other").unwrap(), None);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -141,6 +173,6 @@ mod tests {
             assert_eq!(mode("manifest.json"), mode("small/config.json"));
         }
         fs::write(model.join("config.json"), "changed").unwrap();
-        assert!(!manifest.holds("small").unwrap());
+        assert_eq!(manifest.intact("small").unwrap(), None);
     }
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask parity`
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -31,12 +32,15 @@ pub struct Arguments {
     /// Check that transformers, timm and ONNX Runtime load what bit-convert writes instead
     #[arg(long)]
     convert: bool,
-    /// Measure the memory of converting R152x4 and the time of reading R50x1 too, for --convert
+    /// Measure the memory of converting R152x4 and the time of loading R50x1 too, for --convert
     #[arg(long, requires = "convert")]
     memory: bool,
     /// Train 20 steps beside google-research/big_transfer's code instead
     #[arg(long, conflicts_with_all = ["images", "convert"])]
     training: bool,
+    /// Convert seeded models under published names by `cargo xtask convert`, killed and run again, instead
+    #[arg(long, conflicts_with_all = ["images", "convert", "training", "full"])]
+    zoo: bool,
     /// Put the table into docs/numbers.md
     #[arg(long)]
     write: bool,
@@ -64,6 +68,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             true => numbers::write_section("Parity of training", &table),
             false => Ok(()),
         }
+    } else if arguments.zoo {
+        finish("Conversion of the zoo", zoo(&python)?, arguments.write)
     } else {
         let mut script = models(&python, arguments)?;
         if !arguments.write {
@@ -117,6 +123,12 @@ fn converters(python: &Python, arguments: &Arguments) -> Result<Command> {
             .args(["--memory", "--load"])
             .arg(Program::LOAD.build("cpu")?);
     }
+    Ok(script)
+}
+
+fn zoo(python: &Python) -> Result<Command> {
+    let mut script = python.script("convert_zoo.py");
+    script.arg("--xtask").arg(env::current_exe()?);
     Ok(script)
 }
 

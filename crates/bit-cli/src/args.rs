@@ -161,7 +161,7 @@ pub struct EmbedArgs {
     /// pooler_output, last_hidden_state, hidden_states.N, logits or pixel_values
     #[arg(long, default_value = "pooler_output", value_name = "FEATURE")]
     pub feature: Feature,
-    /// A file that ends in .safetensors, .npy or .csv
+    /// A file that ends in .safetensors, .npy, .csv or .parquet
     #[arg(long, short, value_name = "FILE", value_parser = embedding_file)]
     pub output: EmbeddingFile,
 }

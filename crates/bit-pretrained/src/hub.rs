@@ -19,6 +19,8 @@ mod google;
 #[cfg(feature = "hub")]
 mod patience;
 #[cfg(feature = "hub")]
+mod proxy;
+#[cfg(feature = "hub")]
 mod repository;
 #[cfg(feature = "hub")]
 mod store;
@@ -35,7 +37,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cache::Repository;
+use cache::{Repository, Snapshot};
 pub use event::HubEvent;
 use settings::Settings;
 
@@ -56,10 +58,6 @@ use crate::error::PretrainedError;
 #[derive(Clone)]
 pub struct Hub {
     settings: Settings,
-    #[cfg_attr(
-        not(feature = "hub"),
-        expect(dead_code, reason = "only downloads have something to tell")
-    )]
     listener: Arc<dyn Fn(HubEvent<'_>) + Send + Sync>,
     #[cfg(feature = "hub")]
     pause: fn(std::time::Duration),
@@ -68,7 +66,9 @@ pub struct Hub {
 impl Hub {
     /// As the environment says, in the variables that Python's `huggingface_hub` reads: `HF_HUB_CACHE`, `HF_HOME`,
     /// `HF_ASSETS_CACHE` and `XDG_CACHE_HOME` for the caches, `HF_ENDPOINT`, `HF_TOKEN` and `HF_TOKEN_PATH`,
-    /// `HF_HUB_OFFLINE` and `TRANSFORMERS_OFFLINE`. `BIT_BURN_GOOGLE_URL` is another address of Google's files.
+    /// `HF_HUB_OFFLINE` and `TRANSFORMERS_OFFLINE`, `HF_HUB_ETAG_TIMEOUT` and `HF_HUB_DOWNLOAD_TIMEOUT`; and for the way
+    /// there those that curl reads, too: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`. `BIT_BURN_GOOGLE_URL`
+    /// is another address of Google's files.
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var_os(name))
     }
@@ -99,10 +99,14 @@ impl Hub {
     pub(crate) fn repository(&self, name: &str, revision: &str) -> Result<PathBuf, PretrainedError> {
         let repository = Repository::new(&self.settings.cache, name);
         let cached = repository.cached(revision);
-        match cached {
-            Some(cached) if files::is_complete(&cached.folder, &cached.absent) => Ok(cached.folder),
-            cached => self.fetch(&repository, revision, cached.map(|cached| cached.folder)),
+        let snapshot = match cached {
+            Some(cached) if files::is_complete(&cached) => cached,
+            cached => self.fetch(&repository, revision, cached)?,
+        };
+        if let Some(why) = files::remark(&snapshot) {
+            self.tell(HubEvent::Note(&format!("{name}: {why}")));
         }
+        Ok(snapshot.folder)
     }
 
     /// Google's file, by its path below the server's folder.
@@ -118,6 +122,10 @@ impl Hub {
         let url = format!("{}/{file}", self.settings.google);
         let hint = format!("get {url} by hand and name the file");
         self.fetch_google(file, url, path, hint)
+    }
+
+    fn tell(&self, event: HubEvent<'_>) {
+        (self.listener)(event);
     }
 
     fn not_cached(&self, found: String, looked_in: &Path, hint: String) -> PretrainedError {
@@ -147,8 +155,8 @@ impl Hub {
         &self,
         repository: &Repository<'_>,
         revision: &str,
-        cached: Option<PathBuf>,
-    ) -> Result<PathBuf, PretrainedError> {
+        cached: Option<Snapshot>,
+    ) -> Result<Snapshot, PretrainedError> {
         let found = format!("{}@{revision}", repository.name);
         cached.ok_or_else(|| self.not_cached(found, &repository.folder, by_hand(repository, revision)))
     }
@@ -171,22 +179,22 @@ impl Hub {
         &self,
         repository: &Repository<'_>,
         revision: &str,
-        cached: Option<PathBuf>,
-    ) -> Result<PathBuf, PretrainedError> {
+        cached: Option<Snapshot>,
+    ) -> Result<Snapshot, PretrainedError> {
         let found = format!("{}@{revision}", repository.name);
         let hint = by_hand(repository, revision);
-        let cached = cached.filter(|folder| files::has_weights(folder));
+        let cached = cached.filter(|cached| files::has_weights(&cached.folder));
         if self.settings.offline {
             return cached.ok_or_else(|| self.not_cached(found, &repository.folder, hint));
         }
         let fetched = repository::fetch(self, repository, revision);
         match (fetched, cached) {
-            (Ok(folder), _) => Ok(folder),
-            (Err(fault), Some(folder)) if fault.is_absence() => {
+            (Ok(snapshot), _) => Ok(snapshot),
+            (Err(fault), Some(cached)) if fault.is_absence() => {
                 self.tell(HubEvent::Note(&format!(
                     "{found}: no network, so what the cache holds is used"
                 )));
-                Ok(folder)
+                Ok(cached)
             }
             (Err(fault), _) => {
                 Err(fault.into_error(found, &self.settings.endpoint, &repository.folder, hint))
@@ -208,10 +216,6 @@ impl Hub {
             Ok(()) => Ok(path),
             Err(fault) => Err(fault.into_error(file.to_owned(), &url, &path, hint)),
         }
-    }
-
-    fn tell(&self, event: HubEvent<'_>) {
-        (self.listener)(event);
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use ureq::http::header::{AUTHORIZATION, HeaderMap, LOCATION, RANGE, RETRY_AFTER};
+use ureq::http::header::{AUTHORIZATION, ETAG, HeaderMap, LOCATION, RANGE, RETRY_AFTER};
 use ureq::http::{Method, Request, Response, StatusCode, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, Proxy};
+use ureq::{Agent, Body, Proxy, ProxyProtocol};
 
 use super::fault::Fault;
+use super::proxy::Named;
+use super::settings::Way;
 use super::url::{Origin, is_loopback, joined, origin, printed};
 
 const MAX_REDIRECTS: usize = 10;
@@ -22,30 +24,43 @@ const MAX_REASON: usize = 200;
 /// Which redirects are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Redirects {
-    /// Those that stay on the host and say nothing of the file. Another one is the answer: the Hub describes a large
-    /// file in its redirect to where that is.
+    /// Those that say nothing of the file, such as a mirror's to the Hub. Another one is the answer: the Hub describes a
+    /// large file in its redirect to where that is.
     UntilDescribed,
     /// All, but none that gives up encryption.
     All,
 }
 
 pub(super) struct Client {
-    agent: Agent,
+    /// By way of the proxies for the schemes.
+    https: Agent,
+    http: Agent,
     /// Without a proxy.
     direct: Agent,
+    way: Way,
     /// A token, and who may see it.
     token: Option<(String, Origin)>,
 }
 
 impl Client {
     /// `token` is shown to `address` only.
-    pub fn new(address: &str, token: Option<String>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When a proxy's address is none.
+    pub fn new(way: &Way, address: &str, token: Option<String>) -> Result<Self, Fault> {
         let owner = address.parse().ok().as_ref().and_then(origin);
-        Self {
-            agent: agent(Proxy::try_from_env()),
+        let by_proxy = |scheme: &str| -> Result<Agent, Fault> {
+            let proxy = way.proxies.of_scheme(scheme).map(proxy).transpose()?;
+            Ok(agent(proxy))
+        };
+        Ok(Self {
+            https: by_proxy("https")?,
+            http: by_proxy("http")?,
             direct: agent(None),
+            way: way.clone(),
             token: token.zip(owner),
-        }
+        })
     }
 
     /// What the server says of a file.
@@ -74,7 +89,8 @@ impl Client {
                 return accept(response, &uri);
             }
             let next = redirected(&response, &uri)?;
-            let describes = response.headers().contains_key(LINKED_ETAG) || origin(&next) != origin(&uri);
+            let has = |name| response.headers().contains_key(name);
+            let describes = has(LINKED_ETAG) || (origin(&next) != origin(&uri) && has(ETAG.as_str()));
             if redirects == Redirects::UntilDescribed && describes {
                 return Ok(response);
             }
@@ -93,16 +109,47 @@ impl Client {
         {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        let agent = if is_loopback(uri) {
-            &self.direct
-        } else {
-            &self.agent
-        };
         let request = request.body(()).map_err(ureq::Error::from);
         request
-            .and_then(|request| agent.run(request))
+            .and_then(|request| self.run(uri, request))
             .map_err(|error| Fault::of_request(uri, error))
     }
+
+    fn run(&self, uri: &Uri, request: Request<()>) -> Result<Response<Body>, ureq::Error> {
+        let timeout = match *request.method() {
+            Method::HEAD => self.way.etag_timeout,
+            _ => self.way.download_timeout,
+        };
+        let agent = self.agent(uri);
+        let request = agent
+            .configure_request(request)
+            .timeout_connect(Some(timeout.unwrap_or(CONNECT)))
+            .timeout_recv_response(Some(timeout.unwrap_or(SILENCE)))
+            .timeout_per_read(Some(timeout.unwrap_or(SILENCE)));
+        agent.run(request.build())
+    }
+
+    fn agent(&self, uri: &Uri) -> &Agent {
+        match uri.scheme_str() {
+            _ if is_loopback(uri) || self.way.proxies.is_direct(uri) => &self.direct,
+            Some("https") => &self.https,
+            _ => &self.http,
+        }
+    }
+}
+
+/// A proxy that is asked with `CONNECT`.
+fn proxy(named: &Named) -> Result<Proxy, Fault> {
+    let proxy = Proxy::new(&named.address)
+        .ok()
+        .filter(|proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https));
+    // Not the address itself, which may hold a password.
+    proxy.ok_or_else(|| {
+        let variable = named.variable;
+        Fault::Absent(format!(
+            "{variable} is no address of an HTTP proxy, such as http://host:3128"
+        ))
+    })
 }
 
 fn agent(proxy: Option<Proxy>) -> Agent {
@@ -118,9 +165,6 @@ fn agent(proxy: Option<Proxy>) -> Agent {
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
-        .timeout_connect(Some(CONNECT))
-        .timeout_recv_response(Some(SILENCE))
-        .timeout_per_read(Some(SILENCE))
         .build()
         .new_agent()
 }

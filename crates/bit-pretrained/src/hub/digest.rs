@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 /// What a server says that a file's content sums up to.
@@ -9,15 +10,27 @@ use sha2::{Digest as _, Sha256};
 pub(super) enum Digest {
     /// Hexadecimal: the Hub's etag of a large file.
     Sha256(String),
+    /// Hexadecimal: the Hub's etag of a small file, which is git's sum over the content and its size.
+    Git {
+        /// The SHA-1.
+        sum: String,
+        /// Bytes of the content.
+        size: u64,
+    },
     /// Base64 of the big-endian sum: Google's header.
     Crc32c(String),
 }
 
 impl Digest {
-    /// The Hub's etags of small files are git's, which hash more than the content.
-    pub fn of_etag(etag: &str) -> Option<Self> {
-        let is_sha256 = etag.len() == 64 && etag.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_sha256.then(|| Self::Sha256(etag.to_ascii_lowercase()))
+    /// From an etag of the Hub, for a file of this size. git's sum begins with the size: without it, nothing is known.
+    pub fn of_etag(etag: &str, size: Option<u64>) -> Option<Self> {
+        let is_hexadecimal = etag.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let sum = is_hexadecimal.then(|| etag.to_ascii_lowercase())?;
+        match sum.len() {
+            64 => Some(Self::Sha256(sum)),
+            40 => size.map(|size| Self::Git { sum, size }),
+            _ => None,
+        }
     }
 
     /// From a value of `x-goog-hash`: `crc32c=n03x6A==,md5=…`.
@@ -33,6 +46,7 @@ impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sha256(sum) => write!(f, "SHA-256 {sum}"),
+            Self::Git { sum, .. } => write!(f, "git SHA-1 {sum}"),
             Self::Crc32c(sum) => write!(f, "CRC-32C {sum}"),
         }
     }
@@ -41,6 +55,7 @@ impl fmt::Display for Digest {
 /// A sum over what has come so far.
 pub(super) enum Sum {
     Sha256(Box<Sha256>),
+    Git(Box<Sha1>, u64),
     Crc32c(u32),
     /// There is nothing to compare with.
     None,
@@ -50,6 +65,10 @@ impl Sum {
     pub fn new(expected: Option<&Digest>) -> Self {
         match expected {
             Some(Digest::Sha256(_)) => Self::Sha256(Box::default()),
+            Some(Digest::Git { size, .. }) => {
+                let start = Sha1::new().chain_update(format!("blob {size}\0"));
+                Self::Git(Box::new(start), *size)
+            }
             Some(Digest::Crc32c(_)) => Self::Crc32c(0),
             None => Self::None,
         }
@@ -58,6 +77,7 @@ impl Sum {
     pub fn add(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Git(hasher, _) => hasher.update(bytes),
             Self::Crc32c(sum) => *sum = crc32c::crc32c_append(*sum, bytes),
             Self::None => {}
         }
@@ -66,6 +86,10 @@ impl Sum {
     pub fn finish(self) -> Option<Digest> {
         match self {
             Self::Sha256(hasher) => Some(Digest::Sha256(format!("{:x}", hasher.finalize()))),
+            Self::Git(hasher, size) => Some(Digest::Git {
+                sum: format!("{:x}", hasher.finalize()),
+                size,
+            }),
             Self::Crc32c(sum) => Some(Digest::Crc32c(base64(sum))),
             Self::None => None,
         }
@@ -99,8 +123,11 @@ mod tests {
     #[test]
     fn sums_are_written_as_the_servers_write_them() {
         let sha256 = "64ec88ca00b268e5ba1a35678a1b5316d212f4f366b2477232534a8aeca37f3c";
-        let etag = Digest::of_etag(sha256).unwrap();
+        let etag = Digest::of_etag(sha256, None).unwrap();
         assert_eq!(sum(&etag, &["Hello ", "world"]), Some(etag));
+        // `git hash-object` of the same text.
+        let git = Digest::of_etag("70C379B63FFA0795FDBFBC128E5A2818397B7EF8", Some(11)).unwrap();
+        assert_eq!(sum(&git, &["Hello ", "world"]), Some(git));
         // RFC 3720: the sum over 32 zeros is 8a9136aa.
         let google = Digest::of_google("md5=XUFAKrxLKna5cZ2REBfFkg==, crc32c=ipE2qg==").unwrap();
         assert_eq!(
@@ -110,7 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn a_git_etag_is_no_sum_over_the_content() {
-        assert_eq!(Digest::of_etag("b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0"), None);
+    fn other_etags_say_nothing_of_the_content() {
+        assert_eq!(
+            Digest::of_etag("70c379b63ffa0795fdbfbc128e5a2818397b7ef8", None),
+            None
+        );
+        for etag in ["", "0123", "xyc379b63ffa0795fdbfbc128e5a2818397b7ef8"] {
+            assert_eq!(Digest::of_etag(etag, Some(11)), None, "{etag}");
+        }
     }
 }

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use bit_convert::{WEIGHT_FILES, weight_files};
 
+use super::cache::Snapshot;
+
 /// More is no configuration.
 pub(super) const MAX_CONFIG: u64 = 64 << 20;
 
@@ -15,10 +17,11 @@ pub(super) const CONFIGURATIONS: [&str; 2] = ["config.json", "preprocessor_confi
 /// Whether a snapshot holds all that a model needs: the weights with all their shards, and every configuration that
 /// the repository has. Python marks in `absent` what the repository was asked for and does not have; programs that
 /// want only a part of the model leave the rest out.
-pub(super) fn is_complete(snapshot: &Path, absent: &Path) -> bool {
-    let is_known = |name: &str| snapshot.join(name).is_file() || absent.join(name).exists();
+pub(super) fn is_complete(snapshot: &Snapshot) -> bool {
+    let Snapshot { folder, absent } = snapshot;
+    let is_known = |name: &str| folder.join(name).is_file() || absent.join(name).exists();
     let [config, processor] = CONFIGURATIONS;
-    has_weights(snapshot) && is_known(config) && (is_known(processor) || is_timm(&snapshot.join(config)))
+    has_weights(folder) && is_known(config) && (is_known(processor) || is_timm(&folder.join(config)))
 }
 
 /// Whether a snapshot holds weights, and all their shards if there are several. Only their usual names count: a
@@ -36,27 +39,17 @@ fn is_timm(config: &Path) -> bool {
     read.is_ok() && text.contains("\"pretrained_cfg\"")
 }
 
-/// A file that holds the weights, or names those that do.
-#[cfg(feature = "hub")]
-pub(super) struct Weights {
-    pub name: &'static str,
-    pub is_index: bool,
-    /// What is said when a repository has nothing better.
-    pub remark: Option<&'static str>,
+/// What is said of a snapshot whose weights are a pickle: the cache need not hold all that the repository has.
+pub(super) fn remark(snapshot: &Snapshot) -> Option<String> {
+    const PICKLE: &str = "so its PyTorch pickle is read, as data and without executing anything";
+    let best = WEIGHT_FILES
+        .iter()
+        .find(|name| snapshot.folder.join(name).is_file())?;
+    let mut better = WEIGHT_FILES.iter().take_while(|name| *name != best);
+    let why = match better.all(|name| snapshot.absent.join(name).exists()) {
+        true => "this revision has no safetensors",
+        false => "the cache has no safetensors of this revision",
+    };
+    best.starts_with("pytorch_model")
+        .then(|| format!("{why}, {PICKLE}"))
 }
-
-#[cfg(feature = "hub")]
-impl Weights {
-    /// One of [`WEIGHT_FILES`].
-    pub fn named(name: &'static str) -> Self {
-        Self {
-            name,
-            is_index: name.ends_with(".json"),
-            remark: name.starts_with("pytorch_model").then_some(PICKLE),
-        }
-    }
-}
-
-#[cfg(feature = "hub")]
-const PICKLE: &str =
-    "this revision has no safetensors, so its PyTorch pickle is read, as data and without executing anything";

@@ -20,7 +20,7 @@ pub(super) fn fetch(hub: &Hub, name: &str, url: &str, target: &Path) -> Result<(
     if target.is_file() {
         return Ok(());
     }
-    let client = Client::new(url, None);
+    let client = Client::new(&hub.settings.way, url, None)?;
     let headers = patiently(hub, || client.head(url, Redirects::All))?;
     let sums = headers.get_all("x-goog-hash").into_iter();
     let transfer = Transfer {

@@ -1,16 +1,13 @@
 //! A model's files from the Hub into the cache.
 
-use std::path::PathBuf;
-
 use bit_convert::WEIGHT_FILES;
 
 use super::Hub;
 use super::cache::{Repository, Snapshot, is_plain};
 use super::client::{Client, LINKED_ETAG, Redirects, text};
 use super::digest::Digest;
-use super::event::HubEvent;
 use super::fault::Fault;
-use super::files::{CONFIGURATIONS, MAX_CONFIG, Weights};
+use super::files::{CONFIGURATIONS, MAX_CONFIG};
 use super::patience::patiently;
 use super::store::{etag_name, locked};
 use super::transfer::{MAX_WEIGHTS, Transfer};
@@ -19,6 +16,7 @@ use super::url::escaped;
 /// A file as the Hub describes it.
 struct Remote {
     name: String,
+    /// In its commit, whatever becomes of a branch.
     url: String,
     /// The content's name in the cache.
     etag: String,
@@ -36,11 +34,11 @@ struct Fetching<'a> {
     absent: Vec<String>,
 }
 
-/// The folder of a revision's configurations and weights, fetched where they are not in the cache.
-pub(super) fn fetch(hub: &Hub, repository: &Repository<'_>, revision: &str) -> Result<PathBuf, Fault> {
+/// The snapshot of a revision's configurations and weights, fetched where they are not in the cache.
+pub(super) fn fetch(hub: &Hub, repository: &Repository<'_>, revision: &str) -> Result<Snapshot, Fault> {
     let mut fetching = Fetching {
         hub,
-        client: Client::new(&hub.settings.endpoint, hub.settings.token()),
+        client: Client::new(&hub.settings.way, &hub.settings.endpoint, hub.settings.token())?,
         repository,
         revision: revision.to_owned(),
         absent: Vec::new(),
@@ -49,37 +47,28 @@ pub(super) fn fetch(hub: &Hub, repository: &Repository<'_>, revision: &str) -> R
     for name in CONFIGURATIONS {
         files.extend(fetching.find(name)?);
     }
-    let (weights, remote) = fetching.find_weights()?;
-    if let Some(why) = weights.remark {
-        hub.tell(HubEvent::Note(&format!("{}: {why}", repository.name)));
-    }
-    let commit = remote.commit.clone();
+    let remote = fetching.find_weights()?;
+    let (weights, commit) = (remote.name.clone(), remote.commit.clone());
     let snapshot = repository.snapshot(&commit).ok_or_else(|| no_hub(&commit))?;
     files.push(remote);
     for file in &files {
         fetching.file(file, &snapshot)?;
     }
-    if weights.is_index {
-        fetching.shards(weights.name, &snapshot)?;
+    if weights.ends_with(".json") {
+        fetching.shards(&weights, &snapshot)?;
     }
     for name in &fetching.absent {
         snapshot.mark_absent(name)?;
     }
     // Last, so that an earlier commit's files are found until this one's are complete.
     repository.remember(revision, &commit)?;
-    Ok(snapshot.folder)
+    Ok(snapshot)
 }
 
 impl Fetching<'_> {
     /// Asks for a file that the repository may not have.
     fn find(&mut self, name: &str) -> Result<Option<Remote>, Fault> {
-        let url = format!(
-            "{}/{}/resolve/{}/{}",
-            self.hub.settings.endpoint,
-            self.repository.name,
-            escaped(&self.revision),
-            escaped(name)
-        );
+        let url = self.url(&self.revision, name);
         let headers = match patiently(self.hub, || self.client.head(&url, Redirects::UntilDescribed)) {
             Err(Fault::Refused {
                 status: 404, code, ..
@@ -99,21 +88,31 @@ impl Fetching<'_> {
         let commit = text(&headers, "x-repo-commit").filter(|commit| is_plain(commit));
         let described = etag.and_then(etag_name).zip(commit);
         let (etag, commit) = described.ok_or_else(|| no_hub(&url))?;
-        self.revision = commit.to_owned();
+        commit.clone_into(&mut self.revision);
         Ok(Some(Remote {
             name: name.to_owned(),
             etag,
             size: size.and_then(|size| size.trim().parse().ok()),
             commit: commit.to_owned(),
-            url,
+            url: self.url(commit, name),
         }))
     }
 
+    fn url(&self, revision: &str, name: &str) -> String {
+        format!(
+            "{}/{}/resolve/{}/{}",
+            self.hub.settings.endpoint,
+            self.repository.name,
+            escaped(revision),
+            escaped(name)
+        )
+    }
+
     /// The best weights that there are.
-    fn find_weights(&mut self) -> Result<(Weights, Remote), Fault> {
-        for weights in WEIGHT_FILES.map(Weights::named) {
-            if let Some(remote) = self.find(weights.name)? {
-                return Ok((weights, remote));
+    fn find_weights(&mut self) -> Result<Remote, Fault> {
+        for name in WEIGHT_FILES {
+            if let Some(remote) = self.find(name)? {
+                return Ok(remote);
             }
         }
         Err(Fault::Refused {
@@ -140,11 +139,16 @@ impl Fetching<'_> {
 
     /// Puts a file into the cache, unless it is there.
     fn file(&self, remote: &Remote, snapshot: &Snapshot) -> Result<(), Fault> {
-        if snapshot.folder.join(&remote.name).is_file() {
+        let is_there = || snapshot.folder.join(&remote.name).is_file();
+        if is_there() {
             return Ok(());
         }
         let name = format!("{}: {}", self.repository.name, remote.name);
         let lock = locked(self.hub, &self.repository.lock(&remote.etag), &name)?;
+        // The one who was waited for may have put it there, and somebody may read it already.
+        if is_there() {
+            return Ok(());
+        }
         let blob = self.repository.blob(&remote.etag);
         if !blob.is_file() {
             super::store::create_folder_of(&blob)?;
@@ -152,7 +156,7 @@ impl Fetching<'_> {
                 name: &name,
                 url: &remote.url,
                 size: remote.size,
-                digest: Digest::of_etag(&remote.etag),
+                digest: Digest::of_etag(&remote.etag, remote.size),
                 target: &blob,
                 limit: limit_of(&remote.name),
                 is_alone: lock.is_exclusive,

@@ -3,6 +3,11 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "hub")]
+use std::time::Duration;
+
+#[cfg(feature = "hub")]
+use super::proxy::Proxies;
 
 const ENDPOINT: &str = "https://huggingface.co";
 const GOOGLE: &str = "https://storage.googleapis.com/bit_models";
@@ -21,6 +26,20 @@ pub(super) struct Settings {
     pub offline: bool,
     /// Read when it is needed.
     token: Token,
+    /// How servers are reached.
+    #[cfg(feature = "hub")]
+    pub way: Way,
+}
+
+/// The way to servers, and how long each is waited for: as long as this crate thinks fit, unless it is said.
+#[cfg(feature = "hub")]
+#[derive(Clone, Default)]
+pub(super) struct Way {
+    pub proxies: Proxies,
+    /// For what a server says of a file.
+    pub etag_timeout: Option<Duration>,
+    /// For the next part of a file.
+    pub download_timeout: Option<Duration>,
 }
 
 #[derive(Clone)]
@@ -51,6 +70,12 @@ impl Settings {
             let address = text(name).unwrap_or_else(|| default.to_owned());
             address.trim_end_matches('/').to_owned()
         };
+        // As in Python, what is no whole number is an error there and nothing here, and zero is nothing.
+        #[cfg(feature = "hub")]
+        let seconds = |name: &str| {
+            let seconds = text(name)?.trim().parse().ok().filter(|&seconds| seconds > 0);
+            seconds.map(Duration::from_secs)
+        };
         let caches =
             path("XDG_CACHE_HOME").unwrap_or_else(|| home.clone().unwrap_or_default().join(".cache"));
         let hugging = path("HF_HOME").unwrap_or_else(|| caches.join("huggingface"));
@@ -73,6 +98,12 @@ impl Settings {
                 None => "TRANSFORMERS_OFFLINE",
             }),
             token,
+            #[cfg(feature = "hub")]
+            way: Way {
+                proxies: Proxies::from_variables(set),
+                etag_timeout: seconds("HF_HUB_ETAG_TIMEOUT"),
+                download_timeout: seconds("HF_HUB_DOWNLOAD_TIMEOUT"),
+            },
         }
     }
 
@@ -232,6 +263,16 @@ mod tests {
         }
         let first = [("HF_HUB_OFFLINE", "0"), ("TRANSFORMERS_OFFLINE", "1")];
         assert!(!settings(&first).offline);
+    }
+
+    #[cfg(feature = "hub")]
+    #[test]
+    fn timeouts_are_whole_seconds_and_unset_otherwise() {
+        for (value, expected) in [("3", Some(3)), ("0", None), ("", None), ("soon", None)] {
+            let way = settings(&[("HF_HUB_ETAG_TIMEOUT", value), ("HF_HUB_DOWNLOAD_TIMEOUT", "7")]).way;
+            assert_eq!(way.etag_timeout, expected.map(Duration::from_secs), "{value}");
+            assert_eq!(way.download_timeout, Some(Duration::from_secs(7)));
+        }
     }
 
     #[test]

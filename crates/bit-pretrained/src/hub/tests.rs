@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{ModelSource, Pretrained};
-use fake::{COMMIT, Fake, NAME, PICKLE, SAFETENSORS, Trouble, sha256, weights};
+use fake::{COMMIT, Fake, LATER, NAME, PICKLE, SAFETENSORS, Trouble, sha256, weights};
 
 /// A machine with an empty cache.
 struct Machine {
@@ -191,11 +191,123 @@ fn a_pickle_is_fetched_only_where_there_is_nothing_better_and_that_is_said() {
     let (machine, fake) = (Machine::new(), Fake::with(&both[1..]));
     let folder = machine.hub(&fake, &[]).repository(NAME, "main").unwrap();
     assert!(folder.join(PICKLE).exists());
+    let said = "google/bit-50: this revision has no safetensors, so its PyTorch pickle is read, as data";
+    assert!(machine.heard().starts_with(said), "{}", machine.heard());
+    // From the cache, too, and that it has none says nothing of the Hub.
+    machine.hub(&fake, &[]).repository(NAME, "main").unwrap();
+    assert_eq!(machine.heard().matches(said).count(), 2, "{}", machine.heard());
+    let absent = machine
+        .cache()
+        .join("models--google--bit-50/.no_exist")
+        .join(COMMIT);
+    fs::remove_file(absent.join(SAFETENSORS)).unwrap();
+    machine
+        .hub(&fake, &[("HF_HUB_OFFLINE", "1")])
+        .repository(NAME, "main")
+        .unwrap();
+    let of_cache = "the cache has no safetensors of this revision, so its PyTorch pickle is read";
+    assert!(machine.heard().contains(of_cache), "{}", machine.heard());
+}
+
+#[test]
+fn a_small_file_is_summed_up_too() {
+    let (machine, fake) = (Machine::new(), Fake::with_weights(SAFETENSORS));
+    fake.alter_small();
+    let error = machine.hub(&fake, &[]).repository(NAME, "main").unwrap_err();
+    assert!(matches!(error, PretrainedError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("git SHA-1"), "{error}");
+    assert!(machine.listing().is_empty(), "{:?}", machine.listing());
+}
+
+#[test]
+fn all_files_are_of_one_commit_when_the_branch_moves_in_between() {
+    for asked in 0..6 {
+        let (machine, fake) = (Machine::new(), Fake::with_weights(SAFETENSORS));
+        fake.move_branch_after(asked);
+        let folder = machine.hub(&fake, &[]).repository(NAME, "main").unwrap();
+        let (commit, content) = match asked {
+            0 => (LATER, &b"[]"[..]),
+            _ => (COMMIT, &b"{}"[..]),
+        };
+        assert!(folder.ends_with(commit), "{asked}: {}", folder.display());
+        for name in ["config.json", "preprocessor_config.json"] {
+            assert_eq!(
+                fs::read(folder.join(name)).unwrap(),
+                content,
+                "{name} after {asked}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_mirror_may_send_to_the_hub_for_everything() {
+    let (machine, fake) = (Machine::new(), Fake::with_weights(SAFETENSORS));
+    let hub = fake.hub.address.clone();
+    let mirror = loopback::Server::start(move |request| loopback::Reply {
+        status: 308,
+        headers: vec![("Location", format!("{hub}{}", request.path))],
+        ..Default::default()
+    });
+    let variables = [
+        ("HF_ENDPOINT", mirror.address.as_str()),
+        ("HF_TOKEN", "hf_secret"),
+    ];
+    let folder = machine.hub(&fake, &variables).repository(NAME, "main").unwrap();
+    assert_eq!(fs::read(folder.join(SAFETENSORS)).unwrap(), weights());
+    let has_token = |request: &loopback::Request| request.headers.contains_key("authorization");
+    assert!(mirror.requests().iter().all(has_token));
+    assert!(!fake.hub.requests().iter().any(has_token));
+}
+
+#[test]
+fn a_proxy_leads_to_what_is_not_this_machine() {
+    let (machine, fake) = (Machine::new(), Fake::with_weights(SAFETENSORS));
+    fake.without_storage();
+    let proxy = loopback::Proxy::start(&fake.hub.address);
+    let variables = [
+        ("HF_ENDPOINT", "http://hub.example"),
+        ("HTTP_PROXY", proxy.address.as_str()),
+        ("NO_PROXY", "other.example"),
+    ];
+    let folder = machine.hub(&fake, &variables).repository(NAME, "main").unwrap();
+    assert_eq!(fs::read(folder.join(SAFETENSORS)).unwrap(), weights());
+    assert!(!proxy.asked().is_empty());
     assert!(
-        machine
-            .heard()
-            .starts_with("google/bit-50: this revision has no safetensors")
+        proxy
+            .asked()
+            .iter()
+            .all(|line| line == "CONNECT hub.example:80 HTTP/1.1")
     );
+}
+
+#[test]
+fn what_is_no_proxy_is_said_without_its_password() {
+    let (machine, fake) = (Machine::new(), Fake::with_weights(SAFETENSORS));
+    for address in ["socks5://me:secret@host:1080", "http://me:secret@["] {
+        let hub = machine.hub(&fake, &[("HTTPS_PROXY", address)]);
+        let line = hub.repository(NAME, "main").unwrap_err().to_string();
+        assert!(
+            line.contains("HTTPS_PROXY is no address of an HTTP proxy"),
+            "{line}"
+        );
+        assert!(!line.contains("secret"), "{line}");
+    }
+}
+
+#[test]
+fn a_silent_server_is_waited_for_as_long_as_is_said() {
+    let (machine, fake) = (Machine::new(), Fake::with_weights(SAFETENSORS));
+    fake.trouble_hub(&[Trouble::Silence]);
+    let variables = [("HF_HUB_ETAG_TIMEOUT", "1")];
+    machine.hub(&fake, &variables).repository(NAME, "main").unwrap();
+    assert!(machine.heard().contains("timeout"), "{}", machine.heard());
+
+    let (machine, fake) = (Machine::new(), Fake::with_weights(SAFETENSORS));
+    fake.trouble_storage(&[Trouble::Silence]);
+    let variables = [("HF_HUB_DOWNLOAD_TIMEOUT", "1")];
+    machine.hub(&fake, &variables).repository(NAME, "main").unwrap();
+    assert!(machine.heard().contains("timeout"), "{}", machine.heard());
 }
 
 #[test]
@@ -321,6 +433,13 @@ fn a_cut_download_goes_on_where_it_was() {
     );
 }
 
+/// Where the weights are until they are complete.
+fn partial(machine: &Machine) -> PathBuf {
+    let blobs = machine.cache().join("models--google--bit-50/blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    transfer::partial(&blobs.join(sha256(&weights())), true)
+}
+
 #[test]
 fn the_next_run_goes_on_too_and_a_server_without_parts_begins_anew() {
     for (trouble, expected) in [
@@ -328,35 +447,27 @@ fn the_next_run_goes_on_too_and_a_server_without_parts_begins_anew() {
         (Some(Trouble::Whole), Some("bytes=5000-")),
     ] {
         let (machine, fake) = (Machine::new(), Fake::with_weights(SAFETENSORS));
-        let blob = machine
-            .cache()
-            .join("models--google--bit-50/blobs")
-            .join(sha256(&weights()));
-        fs::create_dir_all(blob.parent().unwrap()).unwrap();
-        fs::write(blob.with_extension("incomplete"), &weights()[..5000]).unwrap();
+        let partial = partial(&machine);
+        fs::write(&partial, &weights()[..5000]).unwrap();
         fake.trouble_storage(trouble.as_slice());
         let folder = machine.hub(&fake, &[]).repository(NAME, "main").unwrap();
         assert_eq!(fs::read(folder.join(SAFETENSORS)).unwrap(), weights());
         let asked = fake.storage.requests();
         assert_eq!(asked.len(), 1);
         assert_eq!(asked[0].headers.get("range").map(String::as_str), expected);
-        assert!(!blob.with_extension("incomplete").exists());
+        assert!(!partial.exists());
     }
 }
 
 #[test]
 fn a_beginning_of_something_else_is_noticed_and_fetched_again() {
     let (machine, fake) = (Machine::new(), Fake::with_weights(SAFETENSORS));
-    let blob = machine
-        .cache()
-        .join("models--google--bit-50/blobs")
-        .join(sha256(&weights()));
-    fs::create_dir_all(blob.parent().unwrap()).unwrap();
+    let partial = partial(&machine);
     for length in [5000, weights().len(), weights().len() + 1] {
-        fs::write(blob.with_extension("incomplete"), vec![7; length]).unwrap();
+        fs::write(&partial, vec![7; length]).unwrap();
         let folder = machine.hub(&fake, &[]).repository(NAME, "main").unwrap();
         assert_eq!(fs::read(folder.join(SAFETENSORS)).unwrap(), weights(), "{length}");
-        fs::remove_file(&blob).unwrap();
+        fs::remove_file(partial.with_file_name(sha256(&weights()))).unwrap();
     }
 }
 
@@ -410,9 +521,13 @@ fn a_file_of_tensors_that_is_not_the_model_does_not_count_as_its_weights() {
         fs::write(folder.path().join(name), "{}").unwrap();
     }
     let absent = folder.path().join("absent");
-    assert!(!files::is_complete(folder.path(), &absent));
+    let snapshot = Snapshot {
+        folder: folder.path().to_path_buf(),
+        absent,
+    };
+    assert!(!files::is_complete(&snapshot));
     fs::write(folder.path().join(PICKLE), "weights").unwrap();
-    assert!(files::is_complete(folder.path(), &absent));
+    assert!(files::is_complete(&snapshot));
 }
 
 #[test]
@@ -420,7 +535,7 @@ fn downloads_that_cannot_be_locked_do_not_share_a_file() {
     let (machine, fake) = (Machine::new(), Fake::with_weights(SAFETENSORS));
     let hub = machine.hub(&fake, &[]);
     let target = machine.folder.path().join("weights");
-    let shared = machine.folder.path().join("weights.incomplete");
+    let shared = transfer::partial(&target, true);
     fs::write(&shared, "of somebody else").unwrap();
     let url = format!("{}/{SAFETENSORS}", fake.storage.address);
     let transfer = transfer::Transfer {
@@ -432,7 +547,7 @@ fn downloads_that_cannot_be_locked_do_not_share_a_file() {
         limit: transfer::MAX_WEIGHTS,
         is_alone: false,
     };
-    let client = client::Client::new(&url, None);
+    let client = client::Client::new(&hub.settings.way, &url, None).unwrap();
     transfer.run(&hub, &client).unwrap();
     assert_eq!(fs::read(&target).unwrap(), weights());
     assert_eq!(fs::read(&shared).unwrap(), b"of somebody else");

@@ -4,8 +4,6 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ureq::Body;
 use ureq::http::header::{CONTENT_RANGE, HeaderMap};
@@ -17,6 +15,7 @@ use super::digest::{Digest, Sum};
 use super::event::HubEvent;
 use super::fault::Fault;
 use super::patience::Patience;
+use super::store::unique;
 
 /// The largest published checkpoint has 4.4 GB. No server fills the disk with more than this.
 pub(super) const MAX_WEIGHTS: u64 = 16 << 30;
@@ -34,7 +33,7 @@ pub(super) struct Transfer<'a> {
     pub target: &'a Path,
     /// Most bytes that are taken.
     pub limit: u64,
-    /// Whether nobody else can fetch it now.
+    /// Whether no other process of this machine can fetch it now.
     pub is_alone: bool,
 }
 
@@ -46,7 +45,7 @@ impl Transfer<'_> {
             name: self.name,
             size: self.size,
         });
-        let partial = self.partial();
+        let partial = partial(self.target, self.is_alone);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -65,18 +64,6 @@ impl Transfer<'_> {
         fs::rename(&partial, self.target).map_err(Fault::local(self.target, "write"))?;
         hub.tell(HubEvent::FileDone);
         Ok(())
-    }
-
-    /// Where huggingface_hub, too, keeps what is not complete; a file of its own where another download may run.
-    fn partial(&self) -> PathBuf {
-        static DOWNLOADS: AtomicUsize = AtomicUsize::new(0);
-        let mut name = OsString::from(self.target);
-        if !self.is_alone {
-            let download = DOWNLOADS.fetch_add(1, Ordering::Relaxed);
-            name.push(format!(".{}-{download}", process::id()));
-        }
-        name.push(".incomplete");
-        name.into()
     }
 
     /// Tries as long as there is progress, and a few times more.
@@ -140,6 +127,28 @@ impl Transfer<'_> {
         let truncated = file.set_len(0).and_then(|()| file.rewind());
         truncated.map_err(Fault::local(self.target, "write"))
     }
+}
+
+/// Where a file is until it is complete. A lock may hold among the processes of one machine and not among the machines
+/// that share a file system, so that each has a file of its own, with which its next run goes on. A download that may
+/// not be alone even on its machine has one that nobody goes on with. (huggingface_hub gives every download such a file
+/// and resumes none.)
+pub(super) fn partial(target: &Path, is_alone: bool) -> PathBuf {
+    let mut name = OsString::from(target);
+    match is_alone {
+        true => name.push(host().map(|host| format!(".{host}")).unwrap_or_default()),
+        false => name.push(format!(".{}", unique())),
+    }
+    name.push(".incomplete");
+    name.into()
+}
+
+/// What this machine calls itself, where the standard library can ask.
+fn host() -> Option<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let is_usual = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    let first: String = name.chars().take_while(|&c| is_usual(c)).take(64).collect();
+    (!first.is_empty()).then_some(first)
 }
 
 /// A file that is being written, up to where it is.

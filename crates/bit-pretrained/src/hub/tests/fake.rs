@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
+use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use super::loopback::{Reply, Request, Server};
 
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+/// What `main` is when it has moved.
+pub const LATER: &str = "89abcdef0123456789abcdef0123456789abcdef";
 pub const NAME: &str = "google/bit-50";
 pub const SAFETENSORS: &str = "model.safetensors";
 pub const PICKLE: &str = "pytorch_model.bin";
@@ -23,6 +26,8 @@ pub enum Trouble {
     Altered,
     /// The whole, whatever part was asked for.
     Whole,
+    /// No answer, for longer than anybody waits.
+    Silence,
 }
 
 #[derive(Default)]
@@ -33,6 +38,10 @@ struct State {
     token: Option<String>,
     /// Whether the Hub has large files itself.
     has_all: bool,
+    /// Whether small files are other than they are said to be.
+    alters_small: bool,
+    /// How many answers the branch stays as it is. Then it has other small files.
+    moves_after: Option<usize>,
     of_hub: VecDeque<Trouble>,
     of_storage: VecDeque<Trouble>,
 }
@@ -77,6 +86,14 @@ impl Fake {
         self.state.lock().unwrap().has_all = true;
     }
 
+    pub fn alter_small(&self) {
+        self.state.lock().unwrap().alters_small = true;
+    }
+
+    pub fn move_branch_after(&self, answers: usize) {
+        self.state.lock().unwrap().moves_after = Some(answers);
+    }
+
     pub fn trouble_hub(&self, troubles: &[Trouble]) {
         self.state.lock().unwrap().of_hub.extend(troubles.iter().cloned());
     }
@@ -104,7 +121,7 @@ fn reply(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> Reply {
             .map(|(name, value)| (*name, (*value).to_owned()))
             .collect(),
         body: body.to_vec(),
-        cut: None,
+        ..Reply::default()
     }
 }
 
@@ -119,8 +136,10 @@ fn failing(status: u16, after: Option<u64>) -> Reply {
 
 /// The Hub's part: `/google/bit-50/resolve/REVISION/FILE`, and a repository's former name.
 fn described(state: &mut State, storage: &str, request: &Request) -> Reply {
-    if let Some(Trouble::Status(status, after)) = state.of_hub.pop_front() {
-        return failing(status, after);
+    match state.of_hub.pop_front() {
+        Some(Trouble::Status(status, after)) => return failing(status, after),
+        Some(Trouble::Silence) => return silence(),
+        _ => {}
     }
     let given = request.headers.get("authorization").map(String::as_str);
     let needed = state.token.as_ref().map(|token| format!("Bearer {token}"));
@@ -138,15 +157,21 @@ fn described(state: &mut State, storage: &str, request: &Request) -> Reply {
     let [_, "google", "bit-50", "resolve", revision, file] = parts[..] else {
         return reply(404, &[("X-Error-Code", "RepoNotFound")], b"");
     };
-    if !["main", "refs%2Fpr%2F1", COMMIT].contains(&revision) {
+    if !["main", "refs%2Fpr%2F1", COMMIT, LATER].contains(&revision) {
         return reply(404, &[("X-Error-Code", "RevisionNotFound")], b"");
     }
-    let commit = ("X-Repo-Commit", COMMIT);
+    let has_moved = state.moves_after == Some(0);
+    state.moves_after = state.moves_after.map(|answers| answers.saturating_sub(1));
+    let is_later = revision == LATER || (revision == "main" && has_moved);
+    let commit = ("X-Repo-Commit", if is_later { LATER } else { COMMIT });
     match state.files.get(file) {
         None => reply(404, &[commit, ("X-Error-Code", "EntryNotFound")], b""),
         Some(content) if file.ends_with(".json") => {
-            let etag = format!("W/\"{}\"", git_sum(file, content));
-            reply(200, &[commit, ("ETag", &etag)], content)
+            let content = if is_later { b"[]" } else { &content[..] };
+            let etag = format!("W/\"{}\"", git_sum(content));
+            let is_altered = state.alters_small && request.method == "GET";
+            let sent = if is_altered { b"[]" } else { content };
+            reply(200, &[commit, ("ETag", &etag)], sent)
         }
         Some(content) => {
             let etag = format!("\"{}\"", sha256(content));
@@ -164,14 +189,20 @@ fn described(state: &mut State, storage: &str, request: &Request) -> Reply {
     }
 }
 
-/// What git would say, as far as the tests know it.
-fn git_sum(file: &str, content: &[u8]) -> String {
-    match content {
-        b"{\"model_type\": \"bit\"}\n" => "c7858cb1a71c68949ffb5552d74ff19cc75c19eb".to_owned(),
-        b"{\"image_processor_type\": \"BitImageProcessor\"}\n" => {
-            "7b0dafa3d627d4849b05e50732c71263c64b757c".to_owned()
-        }
-        _ => sha256(file.as_bytes())[..40].to_owned(),
+/// What git calls a file of this content. `python_cache.json` has two that Python made.
+fn git_sum(content: &[u8]) -> String {
+    let header = format!("blob {}\0", content.len());
+    format!(
+        "{:x}",
+        Sha1::new().chain_update(header).chain_update(content).finalize()
+    )
+}
+
+/// An answer whose beginning does not come.
+fn silence() -> Reply {
+    Reply {
+        is_late: true,
+        ..Reply::default()
     }
 }
 
@@ -212,6 +243,7 @@ fn stored(state: &mut State, request: &Request) -> Reply {
         Some(Trouble::Status(status, after)) => return failing(status, after),
         Some(Trouble::Cut(at)) => reply.cut = Some(at),
         Some(Trouble::Altered) => reply.body.reverse(),
+        Some(Trouble::Silence) => return silence(),
         _ => {}
     }
     reply

@@ -1,7 +1,7 @@
 //! An HTTP server in the test's process: one answer a connection.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -23,6 +23,8 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// The connection ends after so many bytes of the body.
     pub cut: Option<usize>,
+    /// Nothing is sent as long as the client waits.
+    pub is_late: bool,
 }
 
 pub struct Server {
@@ -58,11 +60,59 @@ impl Server {
     }
 }
 
+/// A proxy behind which there is one server, whatever it is asked for.
+pub struct Proxy {
+    pub address: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Proxy {
+    pub fn start(server: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (log, server) = (
+            Arc::clone(&asked),
+            server.trim_start_matches("http://").to_owned(),
+        );
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (log, server) = (Arc::clone(&log), server.clone());
+                thread::spawn(move || connect(&stream.ok()?, &log, &server).ok());
+            }
+        });
+        Self { address, asked }
+    }
+
+    /// The first line of every request.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn connect(mut client: &TcpStream, log: &Mutex<Vec<String>>, server: &str) -> io::Result<()> {
+    // Nothing follows the request until it is answered, so that no byte is lost with the reader.
+    let mut lines = BufReader::new(client).lines();
+    log.lock()
+        .unwrap()
+        .push(lines.next().unwrap_or(Ok(String::new()))?);
+    while lines
+        .next()
+        .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
+    {}
+    let server = TcpStream::connect(server)?;
+    client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n")?;
+    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+    thread::spawn(move || io::copy(&mut from, &mut to));
+    io::copy(&mut &server, &mut client)?;
+    client.shutdown(std::net::Shutdown::Both)
+}
+
 fn serve(
     mut stream: &TcpStream,
     log: &Mutex<Vec<Request>>,
     answer: &dyn Fn(&Request) -> Reply,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     let mut next = || lines.next().unwrap_or(Ok(String::new()));
     let first = next()?;
@@ -79,6 +129,10 @@ fn serve(
     };
     log.lock().unwrap().push(request.clone());
     let reply = answer(&request);
+    if reply.is_late {
+        // Until the client hangs up.
+        return stream.read(&mut [0]).map(drop);
+    }
     let mut head = format!("HTTP/1.1 {} Status\r\nConnection: close\r\n", reply.status);
     for (name, value) in &reply.headers {
         head += &format!("{name}: {value}\r\n");
