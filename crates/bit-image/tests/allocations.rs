@@ -176,10 +176,10 @@ fn no_filter_padding_or_override_takes_memory() {
 }
 
 /// Bytes of the picture that [`large`] writes.
-const LARGE: u64 = 3 * 1400 * 1000;
+const LARGE: u64 = 3 * 900 * 700;
 
 fn large(format: ImageFormat) -> ImageInput<'static> {
-    let picture = image::RgbImage::from_raw(1400, 1000, noise(LARGE as usize)).unwrap();
+    let picture = image::RgbImage::from_raw(900, 700, noise(LARGE as usize)).unwrap();
     let mut file = Cursor::new(Vec::new());
     picture.write_to(&mut file, format).unwrap();
     file.into_inner().into()
@@ -187,7 +187,7 @@ fn large(format: ImageFormat) -> ImageInput<'static> {
 
 fn large_png() -> ImageInput<'static> {
     let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, 1400, 1000);
+    let mut encoder = png::Encoder::new(&mut file, 900, 700);
     encoder.set_color(png::ColorType::Rgb);
     let mut writer = encoder.write_header().unwrap();
     writer.write_image_data(&noise(LARGE as usize)).unwrap();
