@@ -14,6 +14,8 @@ pub(crate) struct CardFacts<'a> {
     pub base_model: Option<&'a str>,
     pub data: &'a str,
     pub sets: &'a RunData,
+    /// How many images could not be read.
+    pub left_out: usize,
     /// Side of the square that images are resized to.
     pub crop: usize,
     /// How it was trained, in a sentence.
@@ -49,6 +51,11 @@ pub(crate) fn model_card(facts: &CardFacts<'_>) -> String {
         LabelTask::SingleLabel => "one label an image",
         LabelTask::MultiLabel => "several labels an image",
     };
+    let left_out = match facts.left_out {
+        0 => String::new(),
+        1 => " 1 of them could not be used and was left out.".to_owned(),
+        count => format!(" {count} of them could not be used and were left out."),
+    };
     let count = |set: &Option<Arc<DataSet>>| set.as_ref().map_or(0, |set| set.len());
     format!(
         "---\n\
@@ -61,7 +68,7 @@ pub(crate) fn model_card(facts: &CardFacts<'_>) -> String {
          A Big Transfer network ([Kolesnikov et al. 2020](https://arxiv.org/abs/1912.11370)), trained with bit-burn. \
          {method}\n\n\
          ## Data\n\n\
-         {} images for training, {} for validation, {} for testing; {labels}, {} classes: {}.\n\n\
+         {} images for training, {} for validation, {} for testing; {labels}, {} classes: {}.{left_out}\n\n\
          Images are resized to {crop}x{crop} pixels (bilinear) and scaled to [-1, 1]; `preprocessor_config.json` \
          says so.\n\n\
          ## Scores\n\n{scores}\n\
@@ -144,6 +151,7 @@ mod tests {
                 validation: None,
                 test: None,
             },
+            left_out: 3,
             crop: 128,
             method: "500 of 500 steps were taken.",
             recipe: "{\"l2\": 1024}\n".to_owned(),
@@ -153,7 +161,7 @@ mod tests {
         for part in [
             "base_model: google/bit-50\n",
             "# google/bit-50, trained on pets\n",
-            "2 classes: `cat`, `dog`.",
+            "2 classes: `cat`, `dog`. 3 of them could not be used and were left out.",
             "| validation | 97.50% | 100.00% | 0.2500 |",
             "{\"l2\": 1024}\n```",
             "500 of 500 steps",
