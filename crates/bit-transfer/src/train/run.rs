@@ -100,11 +100,10 @@ impl<'a> Run<'a> {
         };
         let validation = if best_is_result { self.best } else { now };
         let network = match best_is_result {
-            true => state::read_weights(
-                self.trainer.network(),
-                &Checkpoint::open(&self.folder.best())?,
-                "",
-            )?,
+            true => {
+                let best = Checkpoint::open(&self.folder.best())?;
+                state::read_weights(self.trainer.network(), &best, "")?
+            }
             false => self.trainer.network(),
         };
         // The model comes first: whatever is wrong with the test data must not cost it.
@@ -129,8 +128,7 @@ impl<'a> Run<'a> {
     /// Takes the steps that are left; true when it was stopped before the last.
     fn train(&mut self) -> Result<bool, TransferError> {
         let steps = self.trainer.recipe().schedule.end;
-        let tenth = (steps / 10).max(1);
-        let evaluate_every = self.options.evaluate_every.unwrap_or(tenth).max(1);
+        let evaluate_every = self.options.evaluate_every.unwrap_or(steps / 10).max(1);
         let save_every = self.options.save_every.unwrap_or(evaluate_every).max(1);
         let due = |done: usize| done.is_multiple_of(evaluate_every) || done == steps;
         let first_step = self.trainer.step_number();
@@ -271,17 +269,15 @@ impl<'a> Run<'a> {
     fn write_card(&self, validation: Option<&Score>, test: Option<&Report>) -> Result<(), TransferError> {
         let recipe = self.trainer.recipe();
         let (steps, end) = (self.trainer.step_number(), recipe.schedule.end);
-        let chosen = validation.filter(|score| score.steps != steps).map(|score| {
-            let steps = score.steps;
+        let chosen = validation.filter(|score| score.steps != steps);
+        let chosen = chosen.map(|Score { steps, .. }| {
             format!(" These are the weights after {steps} steps, which scored best.")
         });
+        let base_model = self.options.base_model.as_deref();
+        let base_model = base_model.filter(|_| !recipe.from_scratch);
         let card = model_card(&CardFacts {
             model: &self.options.model_name,
-            base_model: self
-                .options
-                .base_model
-                .as_deref()
-                .filter(|_| !recipe.from_scratch),
+            base_model,
             data: &self.options.data_name,
             sets: self.data,
             crop: recipe.resolution.crop,
