@@ -244,7 +244,7 @@ mod tests {
             image: "a.gif".into(),
             reason: "broken image file: the decoder gave up".into(),
         };
-        assert_eq!(list.take_new(), [expected.clone()]);
+        assert_eq!(list.take_new(), std::slice::from_ref(&expected));
         assert_eq!((list.list(), list.take_new()), (vec![expected], vec![]));
     }
 }
