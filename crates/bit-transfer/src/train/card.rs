@@ -6,6 +6,7 @@ use crate::data::{DataSet, LabelTask};
 use crate::metrics::Report;
 use crate::train::options::RunData;
 use crate::train::outcome::Score;
+use crate::train::recipe::Recipe;
 
 /// What a card tells.
 pub(crate) struct CardFacts<'a> {
@@ -80,6 +81,22 @@ pub(crate) fn model_card(facts: &CardFacts<'_>) -> String {
         classes.len(),
         shortened(&classes),
         recipe.trim_end(),
+    )
+}
+
+/// How a run came to its result after so many steps, for [`CardFacts::method`].
+pub(crate) fn training_method(recipe: &Recipe, steps: usize, result: Option<&Score>) -> String {
+    let start = match recipe.from_scratch {
+        true => "random weights",
+        false => "the pretrained weights",
+    };
+    let chosen = result.filter(|score| score.steps != steps);
+    let chosen = chosen
+        .map(|Score { steps, .. }| format!(" These are the weights after {steps} steps, which scored best."));
+    format!(
+        "It started from {start}. It follows the BiT-HyperRule with the numbers below; {steps} of {} steps were taken.{}",
+        recipe.schedule.end,
+        chosen.unwrap_or_default()
     )
 }
 

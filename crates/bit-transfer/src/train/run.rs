@@ -12,7 +12,7 @@ use bit_pretrained::{PretrainedError, save_pretrained};
 use crate::TransferError;
 use crate::data::{DataSet, LoaderOptions, Skipped, TrainLoader, TrainTransform, recipe_processor};
 use crate::metrics::Report;
-use crate::train::card::{CardFacts, model_card};
+use crate::train::card::{CardFacts, model_card, training_method};
 use crate::train::evaluate::evaluate;
 use crate::train::folder::{RunFolder, write_for_timm, write_whole};
 use crate::train::identity::Identity;
@@ -128,35 +128,46 @@ impl<'a> Run<'a> {
     /// Takes the steps that are left; true when it was stopped before the last.
     fn train(&mut self) -> Result<bool, TransferError> {
         let steps = self.trainer.recipe().schedule.end;
-        let evaluate_every = self.options.evaluate_every.unwrap_or(steps / 10).max(1);
-        let save_every = self.options.save_every.unwrap_or(evaluate_every).max(1);
-        let due = |done: usize| done.is_multiple_of(evaluate_every) || done == steps;
         let first_step = self.trainer.step_number();
         self.observer.begin(first_step, steps);
         // A run that ended during an evaluation had saved before it.
-        if first_step > 0 && due(first_step) && !self.log.scored() {
+        if first_step > 0 && self.due().0 && !self.log.scored() {
             self.keep_best()?;
         }
         let mut loader = self.loader(first_step)?;
         let mut stopped = false;
         while self.trainer.step_number() < steps && !stopped {
             self.step(&mut loader)?;
-            let done = self.trainer.step_number();
             stopped = self.observer.stop();
-            // An evaluation that is due belongs to the run; one because of a stop must not change what it resumes to.
-            let evaluate = due(done);
-            // Before an evaluation, which takes long: whoever ends the run there loses nothing.
-            if evaluate || done.is_multiple_of(save_every) || stopped {
-                self.trainer.check_finite()?;
-                state::save(&self.trainer, &self.identity, &self.folder.last())?;
-            }
-            if evaluate {
-                self.keep_best()?;
-                stopped |= self.observer.stop();
-            }
+            // What was asked for meanwhile waits for a step that is saved.
+            stopped |= self.checkpoint(stopped)? && self.observer.stop();
         }
         self.tell(loader.skipped());
         Ok(stopped && self.trainer.step_number() < steps)
+    }
+
+    /// Saves and evaluates after a step, where that is due or it is the last one for now; whether it has saved.
+    fn checkpoint(&mut self, stopped: bool) -> Result<bool, TransferError> {
+        // An evaluation that is due belongs to the run; one because of a stop must not change what it resumes to.
+        let (evaluate, save) = self.due();
+        if save || stopped {
+            self.trainer.check_finite()?;
+            state::save(&self.trainer, &self.identity, &self.folder.last())?;
+        }
+        if evaluate {
+            self.keep_best()?;
+        }
+        Ok(save || stopped)
+    }
+
+    /// Whether an evaluation and a checkpoint belong after the steps that were taken. Each evaluation, which takes long,
+    /// has a checkpoint before it: whoever ends the run there loses nothing.
+    fn due(&self) -> (bool, bool) {
+        let (steps, done) = (self.trainer.recipe().schedule.end, self.trainer.step_number());
+        let evaluate_every = self.options.evaluate_every.unwrap_or(steps / 10).max(1);
+        let save_every = self.options.save_every.unwrap_or(evaluate_every).max(1);
+        let evaluate = done.is_multiple_of(evaluate_every) || done == steps;
+        (evaluate, evaluate || done.is_multiple_of(save_every))
     }
 
     /// Notes pictures that were left out, and tells each once.
@@ -195,9 +206,8 @@ impl<'a> Run<'a> {
 
     fn step(&mut self, loader: &mut TrainLoader) -> Result<(), TransferError> {
         let start = Instant::now();
-        let batch = loader.next().transpose()?.ok_or_else(|| {
-            TransferError::Argument("the training data ended before the last step".to_owned())
-        })?;
+        let ended = || TransferError::Argument("the training data ended before the last step".to_owned());
+        let batch = loader.next().transpose()?.ok_or_else(ended)?;
         self.tell(loader.newly_skipped());
         let report = self.trainer.take_step(batch)?;
         let images_per_second = report.images as f64 / start.elapsed().as_secs_f64().max(f64::MIN_POSITIVE);
@@ -268,11 +278,6 @@ impl<'a> Run<'a> {
 
     fn write_card(&self, validation: Option<&Score>, test: Option<&Report>) -> Result<(), TransferError> {
         let recipe = self.trainer.recipe();
-        let (steps, end) = (self.trainer.step_number(), recipe.schedule.end);
-        let chosen = validation.filter(|score| score.steps != steps);
-        let chosen = chosen.map(|Score { steps, .. }| {
-            format!(" These are the weights after {steps} steps, which scored best.")
-        });
         let base_model = self.options.base_model.as_deref();
         let base_model = base_model.filter(|_| !recipe.from_scratch);
         let card = model_card(&CardFacts {
@@ -281,14 +286,7 @@ impl<'a> Run<'a> {
             data: &self.options.data_name,
             sets: self.data,
             crop: recipe.resolution.crop,
-            method: &format!(
-                "{} It follows the BiT-HyperRule with the numbers below; {steps} of {end} steps were taken.{}",
-                match recipe.from_scratch {
-                    true => "It started from random weights.",
-                    false => "It started from the pretrained weights.",
-                },
-                chosen.unwrap_or_default()
-            ),
+            method: &training_method(recipe, self.trainer.step_number(), validation),
             left_out: self.skipped.len(),
             recipe: recipe.to_json(),
             validation,
