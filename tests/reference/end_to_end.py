@@ -9,6 +9,7 @@ import full_size
 import mnist
 import numpy as np
 import reference
+import timm
 import torch
 import transformers
 from PIL import Image
@@ -84,7 +85,27 @@ def compare_photo(bit: Path, device: str, report: Report) -> None:
             report.compare(f"R50x1 448 from PNG, {processor}", device, expected, found)
 
 
+def compare_finetuned(bit: Path, device: str, report: Report) -> None:
+    """A step of `bit finetune`, whose result transformers and timm read: `builtin:mnist` is no architecture of timm's."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        full_size.build(full_size.MODELS[0]).save_pretrained(folder / "model")
+        for index, label in enumerate(["left", "right"] * 2):
+            (folder / "data" / label).mkdir(parents=True, exist_ok=True)
+            photo(80, 60 + index).save(folder / "data" / label / f"{index}.png")
+        output = folder / "finetuned"
+        options = ["--steps", "2", "--batch-size", "2", "--resolution", "64", "--validation-split", "0"]
+        command = [bit, "finetune", "--data", folder / "data", "--model", folder / "model", "--output", output]
+        subprocess.run([*command, *options, "--device", device], check=True, stdout=subprocess.PIPE)
+        pixels = reference.inputs("finetuned", 2, 3, 64, 64)
+        network = transformers.BitForImageClassification.from_pretrained(output).eval()
+        timm_network = timm.create_model(f"local-dir:{output / 'timm'}", pretrained=True).eval()
+        expected = {"logits": network(pixels).logits.numpy()}
+        report.compare("finetuned R50x1, read by timm", device, expected, {"logits": timm_network(pixels).numpy()})
+
+
 def compare(bit: Path, device: str, report: Report) -> None:
     with torch.no_grad():
         compare_mnist(bit, device, report)
         compare_photo(bit, device, report)
+        compare_finetuned(bit, device, report)

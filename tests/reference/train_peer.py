@@ -2,7 +2,7 @@
 
     train_peer.py transformers|channels-last FOLDER INPUTS.safetensors
 
-It loads the model and writes `ready MILLISECONDS`. To each line `step` on standard input it answers with the milliseconds
+It loads the model, puts zeros into its head as big_transfer does, and writes `ready MILLISECONDS`. To each line `step` on standard input it answers with the milliseconds
 of one training step (forward, backward, SGD with momentum; all parameters) and the loss before it. `bench-train FOLDER
 INPUTS.safetensors` of this project does the same.
 """
@@ -25,6 +25,8 @@ def main() -> None:
     logging.disable_progress_bar()
     torch.set_num_threads(int(os.environ["BIT_BURN_THREADS"]))
     model = BitForImageClassification.from_pretrained(folder).train()
+    for parameter in model.classifier.parameters():
+        torch.nn.init.zeros_(parameter)
     pixels = load_file(inputs)["pixel_values"]
     if kind == "channels-last":
         model = model.to(memory_format=torch.channels_last)

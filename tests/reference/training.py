@@ -38,7 +38,7 @@ class Network:
     base_lr: float
 
     def build(self, seed: int) -> torch.nn.Module:
-        """Weights of standard deviation 0.3: big_transfer adds 1e-10 to their variance and transformers 1e-6, which
+        """Weights of standard deviation 0.3: big_transfer adds 1e-10 to their variance and transformers 1e-8, which
         has to be small beside it for the two to be the same network."""
         torch.manual_seed(seed)
         model = big_transfer.ResNetV2(self.depths, self.stem, self.widths, self.groups, self.classes)

@@ -10,7 +10,8 @@ use bit_tests::training::train;
 use burn::tensor::Device;
 
 const LOSS_BAR: f32 = 1e-4;
-const WEIGHT_BAR: f32 = 1e-3;
+/// Of the largest weight. The weights move by about 1e-3 of it in these steps, and agree within 1e-6.
+const WEIGHT_BAR: f32 = 1e-5;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/training")

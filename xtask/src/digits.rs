@@ -11,7 +11,7 @@ use crate::python::Python;
 use crate::{numbers, process};
 
 /// What the model that ships today reaches on mnist5k-test.
-const BAR: f64 = 0.973;
+const BAR: f64 = 0.979;
 
 /// How `builtin:mnist` is trained.
 const RECIPE: [&str; 15] = [

@@ -15,6 +15,7 @@ mod progress;
 mod scores;
 mod source;
 mod status;
+mod watching;
 
 use std::process::ExitCode;
 

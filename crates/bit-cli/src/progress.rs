@@ -57,6 +57,11 @@ impl Training {
     pub fn line(&self, text: &str) {
         self.0.println(text);
     }
+
+    /// Lets something else write to standard error.
+    pub fn aside(&self, write: impl FnOnce()) {
+        self.0.suspend(write);
+    }
 }
 
 impl Drop for Training {

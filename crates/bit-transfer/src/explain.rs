@@ -217,6 +217,36 @@ mod tests {
     }
 
     #[test]
+    fn heat_is_that_of_torch() {
+        // `tests/reference/explain.py`
+        let cases: serde_json::Value = serde_json::from_str(include_str!("explain_by_torch.json")).unwrap();
+        let values: Vec<f32> = (0..3 * 64 * 64)
+            .map(|i| (i * i % 251) as f32 / 125.0 - 1.0)
+            .collect();
+        let pixels = Tensor::<1>::from_floats(&values[..], &Device::flex()).reshape([1, 3, 64, 64]);
+        for case in cases.as_array().unwrap() {
+            let number = |key: &str| case[key].as_u64().unwrap() as usize;
+            let (state, class) = (number("hidden_state"), number("class"));
+            let map = grad_cam(&mnist(), pixels.clone(), state, Some(class)).unwrap();
+            let rows = case["values"].as_array().unwrap();
+            assert_eq!(rows.len(), map.height);
+            let expected: Vec<f64> = rows
+                .iter()
+                .flat_map(|row| row.as_array().unwrap())
+                .map(|value| value.as_f64().unwrap())
+                .collect();
+            assert_eq!(expected.len(), map.values.len());
+            assert!((f64::from(map.logit) - case["logit"].as_f64().unwrap()).abs() < 1e-4);
+            for (found, expected) in map.values.iter().zip(expected) {
+                assert!(
+                    (f64::from(*found) - expected).abs() < 1e-4,
+                    "hidden state {state}, class {class}: {found} instead of {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn what_the_model_does_not_have_is_an_error() {
         let model = mnist();
         let message = |state, class| grad_cam(&model, pixels(), state, class).unwrap_err().to_string();

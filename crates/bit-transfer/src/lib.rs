@@ -42,6 +42,7 @@ pub mod data;
 mod error;
 pub mod explain;
 pub mod metrics;
+mod panics;
 pub mod probe;
 pub mod train;
 

@@ -1,10 +1,11 @@
 //! The linear probe: a head fitted in closed form on frozen features, in one pass over the images.
 
+mod cholesky;
 mod ridge;
 
+use std::path::Path;
 use std::sync::Arc;
 
-use bit_config::hyperrule::Resolution;
 use bit_image::{Processor, ProcessorKind};
 use bit_model::{BitForImageClassification, load_parameters};
 use bit_pretrained::{Pretrained, PretrainedError, save_pretrained};
@@ -16,16 +17,26 @@ pub use ridge::{LinearHead, Ridge};
 use crate::TransferError;
 use crate::data::{DataSet, EvalLoader, LoaderOptions, Skipped, Targets, recipe_processor};
 use crate::train::{
-    CardFacts, Observer, Outcome, RunData, RunOptions, Score, classifier, evaluate, model_card, open_result,
-    write_for_timm, write_whole,
+    CardFacts, Observer, Outcome, Recipe, RunData, RunOptions, Score, classifier, evaluate, model_card,
+    open_result, write_for_timm, write_whole,
 };
 
 /// Penalty of the squared weights in big_vision's few-shot evaluation: 2^10.
 pub const PROBE_L2: f64 = 1024.0;
 
+const CARD: &str = "README.md";
+
 /// Everything a probe does.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ProbeRecipe {
+    /// What the pretrained model is called.
+    pub model: String,
+    /// How many images of each class were sampled from the data; absent where all were taken.
+    pub examples_per_class: Option<usize>,
+    /// Share of the data that was set aside for validation; absent where the data has a part for it.
+    pub validation_split: Option<f64>,
+    /// Decided which images these were.
+    pub seed: u64,
     /// Side of the square that images are resized to.
     pub side: usize,
     /// Penalty of the squared weights.
@@ -35,10 +46,14 @@ pub struct ProbeRecipe {
 }
 
 impl ProbeRecipe {
-    /// big_vision's, on images of the HyperRule's crop.
-    pub fn new(resolution: Resolution) -> Self {
+    /// big_vision's, on the data and images of the crop of a recipe.
+    pub fn new(recipe: &Recipe) -> Self {
         Self {
-            side: resolution.crop,
+            model: recipe.model.clone(),
+            examples_per_class: recipe.examples_per_class,
+            validation_split: recipe.validation_split,
+            seed: recipe.seed,
+            side: recipe.resolution.crop,
             l2: PROBE_L2,
             batch_size: 32,
         }
@@ -60,7 +75,8 @@ pub fn probe(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TransferError> {
     ridge::check_penalty(recipe.l2)?;
-    open_result(&options.output)?;
+    let recipe_json = serde_json::to_string_pretty(recipe).unwrap_or_default() + "\n";
+    open_probe(&options.output, &recipe_json)?;
     let (model, config) = classifier(pretrained, &data.train.classes, data.train.task, device)?;
     let mut pass = Pass {
         recipe,
@@ -80,19 +96,6 @@ pub fn probe(
             top5: report.top5,
         });
     let test = pass.measure(&model, data.test.as_ref())?;
-    let card = model_card(&CardFacts {
-        model: &options.model_name,
-        base_model: options.base_model.as_deref(),
-        data: &options.data_name,
-        sets: data,
-        crop: recipe.side,
-        method: "A linear head was fitted in closed form on the frozen network, as big_vision's few-shot evaluation \
-                 does.",
-        recipe: serde_json::to_string_pretty(recipe).unwrap_or_default(),
-        validation: validation.as_ref(),
-        test: test.as_ref(),
-    });
-    write_whole(&options.output.join("README.md"), &card)?;
     save_pretrained(
         &model,
         &config,
@@ -100,8 +103,21 @@ pub fn probe(
         &options.output,
     )?;
     write_for_timm(&options.output, &config)?;
-    let recipe = serde_json::to_string_pretty(recipe).unwrap_or_default();
-    write_whole(&options.output.join("recipe.json"), &(recipe + "\n"))?;
+    let card = model_card(&CardFacts {
+        model: &options.model_name,
+        base_model: options.base_model.as_deref(),
+        data: &options.data_name,
+        sets: data,
+        left_out: pass.skipped.len(),
+        crop: recipe.side,
+        method: "A linear head was fitted in closed form on the frozen network, as big_vision's few-shot evaluation \
+                 does.",
+        recipe: recipe_json,
+        validation: validation.as_ref(),
+        test: test.as_ref(),
+    });
+    // Last: a folder with a card is finished.
+    write_whole(&options.output.join(CARD), &card)?;
     Ok(Outcome {
         steps: 0,
         stopped: false,
@@ -109,6 +125,17 @@ pub fn probe(
         test,
         skipped: pass.skipped,
     })
+}
+
+/// Makes the folder and puts the recipe there; one with the same recipe and no card holds what is left of a probe that was
+/// killed, which is done again.
+fn open_probe(folder: &Path, recipe: &str) -> Result<(), TransferError> {
+    let path = folder.join("recipe.json");
+    let same = std::fs::read_to_string(&path).is_ok_and(|found| found == recipe);
+    if !same || folder.join(CARD).exists() {
+        open_result(folder)?;
+    }
+    write_whole(&path, recipe)
 }
 
 /// Passes over images without augmentation.
@@ -140,7 +167,7 @@ impl Pass<'_> {
             let sums = sums.get_or_insert_with(|| Ridge::new(width, classes));
             sums.add(&features, &signs(&batch.labels, classes))?;
         }
-        self.skipped.extend(loader.skipped());
+        self.tell(loader.skipped());
         Ok(sums.unwrap_or_else(|| Ridge::new(0, data.classes.len())))
     }
 
@@ -159,8 +186,15 @@ impl Pass<'_> {
             true
         };
         let (evaluation, skipped) = evaluate(model, data, processor, options, self.device, &mut go_on)?;
-        self.skipped.extend(skipped);
+        self.tell(skipped);
         Ok(Some(evaluation.report()))
+    }
+
+    fn tell(&mut self, pictures: Vec<Skipped>) {
+        for picture in pictures {
+            self.observer.left_out(&picture);
+            self.skipped.push(picture);
+        }
     }
 
     fn processor(&self) -> Result<Processor, TransferError> {

@@ -195,6 +195,7 @@ impl RecipeArgs {
                 OptimizerName::Adamw => OptimizerKind::AdamW,
             },
             seed: self.seed,
+            ..RecipeOptions::default()
         }
     }
 }

@@ -11,6 +11,7 @@ use bit_pretrained::{LoadOptions, Loaded};
 use bit_transfer::data::{DataSet, LabelTask, LoaderOptions, OpenOptions, Skipped, open};
 use bit_transfer::metrics::{Average, Evaluation, Report};
 use bit_transfer::train::evaluate;
+use serde_json::Value;
 
 use crate::args::{EvaluateArgs, Part, ReportFormat};
 use crate::interrupt;
@@ -18,6 +19,7 @@ use crate::output::Sink;
 use crate::progress;
 use crate::source::{named, open_model};
 use crate::status::{Status, report};
+use crate::watching::left_out;
 
 /// Measures a model on labelled images.
 pub fn run(args: &EvaluateArgs) -> Result<Status> {
@@ -57,19 +59,18 @@ pub fn run(args: &EvaluateArgs) -> Result<Status> {
         report(&format!("{image}: left out: {reason}"));
     }
     let measured = evaluation.report();
+    let mut object = serde_json::to_value(&measured)?;
+    object["left_out"] = skipped.len().into();
+    object["skipped"] = serde_json::to_value(&skipped)?;
+    object["stopped"] = interrupt::requested().into();
     let mut sink = Sink::open(None)?;
     match args.format {
-        ReportFormat::Json => {
-            let mut object = serde_json::to_value(&measured)?;
-            object["skipped"] = serde_json::to_value(&skipped)?;
-            object["stopped"] = interrupt::requested().into();
-            writeln!(sink, "{object:#}")?;
-        }
-        ReportFormat::Text => text(&mut sink, &measured)?,
+        ReportFormat::Json => writeln!(sink, "{object:#}")?,
+        ReportFormat::Text => text(&mut sink, &measured, skipped.len())?,
     }
     sink.finish()?;
     if let Some(folder) = &args.output {
-        write(&evaluation, folder)?;
+        write(&evaluation, &object, folder)?;
     }
     Ok(match (interrupt::requested(), skipped.is_empty()) {
         (true, _) => Status::Interrupted,
@@ -94,10 +95,10 @@ fn part(args: &EvaluateArgs, options: &OpenOptions) -> Result<DataSet> {
 }
 
 /// The report, and the confusion matrix where an image has one label.
-fn write(evaluation: &Evaluation, folder: &Path) -> Result<()> {
+fn write(evaluation: &Evaluation, object: &Value, folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot create", folder.display()))?;
     let mut report = Sink::open(Some(&folder.join("report.json")))?;
-    writeln!(report, "{}", serde_json::to_string_pretty(&evaluation.report())?)?;
+    writeln!(report, "{object:#}")?;
     report.finish()?;
     if let Some(confusion) = evaluation.confusion() {
         confusion.write_csv(&folder.join("confusion.csv"))?;
@@ -106,9 +107,10 @@ fn write(evaluation: &Evaluation, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn text(out: &mut impl Write, report: &Report) -> Result<()> {
+fn text(out: &mut impl Write, report: &Report, skipped: usize) -> Result<()> {
     let percent = |share: f64| format!("{:.2}%", 100.0 * share);
     writeln!(out, "images {}", report.images)?;
+    left_out(out, skipped)?;
     writeln!(
         out,
         "top-1 {}, top-5 {}, loss {:.4}",

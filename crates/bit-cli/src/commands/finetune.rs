@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use bit_pretrained::ModelSource;
-use bit_transfer::data::{DataSet, OpenOptions, Skipped, Splits, open};
+use bit_transfer::data::{DataSet, OpenOptions, Splits, open};
 use bit_transfer::probe::{ProbeRecipe, probe};
 use bit_transfer::train::{
-    DataFacts, Observer, Outcome, Recipe, RunData, RunOptions, Score, StepReport, Trainer, finetune,
+    DataFacts, Outcome, Recipe, RecipeOptions, RunData, RunOptions, Score, Trainer, finetune,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,9 +18,9 @@ use crate::args::{FinetuneArgs, ReportFormat};
 use crate::device::open_all;
 use crate::interrupt;
 use crate::output::Sink;
-use crate::progress::Training;
 use crate::source::open_model;
 use crate::status::{Status, report};
+use crate::watching::{Watching, left_out, scores};
 
 /// What is set aside for validation where nothing else was said.
 const DEFAULT_SHARE: f64 = 0.1;
@@ -29,9 +29,8 @@ const DEFAULT_SHARE: f64 = 0.1;
 pub fn run(args: &FinetuneArgs) -> Result<Status> {
     let devices = open_all(&args.devices.devices)?;
     let (device, others) = devices.split_first().context("--device: none is named")?;
-    let data = data(args)?;
-    let facts = DataFacts::of(&data.train)?;
-    let recipe = Recipe::resolve(&args.recipe.options(), &facts)?;
+    let (data, validation_split) = data(args)?;
+    let recipe = recipe(args, &data.train, validation_split)?;
     let pretrained = open_model(&args.model)?;
     let (options, mut observer) = (options(args), Watching::default());
     let (outcome, recipe) = if args.probe {
@@ -42,7 +41,7 @@ pub fn run(args: &FinetuneArgs) -> Result<Status> {
         );
         let recipe = ProbeRecipe {
             l2: args.l2,
-            ..ProbeRecipe::new(recipe.resolution)
+            ..ProbeRecipe::new(&recipe)
         };
         let recipe_json = describe(args, &data, &recipe)?;
         observer.passing();
@@ -56,15 +55,27 @@ pub fn run(args: &FinetuneArgs) -> Result<Status> {
         (finetune(trainer, &data, &options, &mut observer)?, recipe_json)
     };
     drop(observer);
-    for Skipped { image, reason } in &outcome.skipped {
-        report(&format!("{image}: left out: {reason}"));
-    }
     print(args, &recipe, &outcome)?;
     Ok(match (outcome.stopped, outcome.skipped.is_empty()) {
         (true, _) => Status::Interrupted,
         (false, true) => Status::Success,
         (false, false) => Status::Failure,
     })
+}
+
+/// Pictures are looked at only where the resolution depends on them.
+fn recipe(args: &FinetuneArgs, train: &DataSet, validation_split: Option<f64>) -> Result<Recipe> {
+    let options = RecipeOptions {
+        model: args.model.clone(),
+        examples_per_class: args.examples_per_class,
+        validation_split,
+        ..args.recipe.options()
+    };
+    let facts = match options.resolution {
+        Some(_) => DataFacts::unsized_of(train)?,
+        None => DataFacts::of(train)?,
+    };
+    Ok(Recipe::resolve(&options, &facts)?)
 }
 
 fn options(args: &FinetuneArgs) -> RunOptions {
@@ -90,8 +101,9 @@ fn options(args: &FinetuneArgs) -> RunOptions {
     }
 }
 
-/// The parts of the data; a validation part is set aside before a few images are sampled.
-fn data(args: &FinetuneArgs) -> Result<RunData> {
+/// The parts of the data, and which share was set aside for validation if it has no part for that. It is set aside
+/// before a few images are sampled.
+fn data(args: &FinetuneArgs) -> Result<(RunData, Option<f64>)> {
     let options = args.data.options();
     let splits = open(&args.data.data, &options)?;
     let other = |path: &Option<PathBuf>, part: fn(Splits) -> DataSet| {
@@ -104,19 +116,25 @@ fn data(args: &FinetuneArgs) -> Result<RunData> {
     let validation = other(&args.validation, for_validation)?.or(splits.validation.clone());
     let test = other(&args.test, for_test)?.or(splits.test.clone());
     let seed = args.recipe.seed;
-    let (train, validation) = match validation {
-        None => set_aside(splits.train, args.validation_split, seed)?,
-        validation => (splits.train, validation),
+    let (train, validation, share) = match validation {
+        None => {
+            let (train, validation) = set_aside(splits.train, args.validation_split, seed)?;
+            let share = args.validation_split.unwrap_or(DEFAULT_SHARE);
+            let share = if validation.is_some() { share } else { 0.0 };
+            (train, validation, Some(share))
+        }
+        validation => (splits.train, validation, None),
     };
     let train = match args.examples_per_class {
         Some(count) => train.few_shot(count, seed)?,
         None => train,
     };
-    Ok(RunData {
+    let data = RunData {
         train: Arc::new(train),
         validation: validation.map(Arc::new),
         test: test.map(Arc::new),
-    })
+    };
+    Ok((data, share))
 }
 
 /// Divides a validation part off. A share that was not asked for may come to nothing: one image a class is data too.
@@ -179,7 +197,7 @@ fn print(args: &FinetuneArgs, recipe: &Value, outcome: &Outcome) -> Result<()> {
                 .collect();
             let object = json!({
                 "output": args.output.to_string_lossy(), "recipe": recipe, "steps": outcome.steps, "stopped": outcome.stopped,
-                "validation": outcome.validation, "test": outcome.test, "skipped": skipped,
+                "validation": outcome.validation, "test": outcome.test, "left_out": skipped.len(), "skipped": skipped,
             });
             writeln!(sink, "{}", serde_json::to_string_pretty(&object)?)?;
         }
@@ -200,6 +218,7 @@ fn print(args: &FinetuneArgs, recipe: &Value, outcome: &Outcome) -> Result<()> {
             if let Some(test) = &outcome.test {
                 writeln!(sink, "test: {}", scores(test.loss, test.top1, test.top5))?;
             }
+            left_out(&mut sink, outcome.skipped.len())?;
             writeln!(
                 sink,
                 "{} steps, model in {}",
@@ -209,59 +228,4 @@ fn print(args: &FinetuneArgs, recipe: &Value, outcome: &Outcome) -> Result<()> {
         }
     }
     sink.finish()
-}
-
-fn scores(loss: f64, top1: f64, top5: f64) -> String {
-    format!(
-        "top-1 {:.2}%, top-5 {:.2}%, loss {loss:.4}",
-        100.0 * top1,
-        100.0 * top5
-    )
-}
-
-/// Draws progress, and passes Ctrl-C on.
-#[derive(Default)]
-struct Watching {
-    progress: Option<Training>,
-}
-
-impl Watching {
-    /// Before a probe, which has no steps, only passes over the images.
-    fn passing(&mut self) {
-        self.progress = Some(Training::new(0, 0));
-    }
-}
-
-impl Observer for Watching {
-    fn begin(&mut self, first_step: usize, steps: usize) {
-        self.progress = Some(Training::new(first_step, steps));
-    }
-
-    fn step(&mut self, report: &StepReport, images_per_second: f64) {
-        if let Some(progress) = &self.progress {
-            progress.step(report.loss, report.learning_rate, images_per_second);
-        }
-    }
-
-    fn evaluating(&mut self, done: usize, images: usize) {
-        if let Some(progress) = &self.progress {
-            progress.evaluating(done, images);
-        }
-    }
-
-    fn evaluated(&mut self, score: &Score) {
-        if let Some(progress) = &self.progress {
-            let Score {
-                steps,
-                loss,
-                top1,
-                top5,
-            } = *score;
-            progress.line(&format!("after {steps} steps: {}", scores(loss, top1, top5)));
-        }
-    }
-
-    fn stop(&mut self) -> bool {
-        interrupt::requested()
-    }
 }

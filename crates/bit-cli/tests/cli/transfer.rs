@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -176,56 +176,98 @@ fn result(output: &Path) -> Vec<Vec<u8>> {
     files.map(|file| std::fs::read(output.join(file)).unwrap()).into()
 }
 
-/// Kills a run again and again, resumes it each time, and compares what it comes to.
-fn assert_kills_change_nothing(kills: usize, more: &[&str]) {
-    let steps = 4 * kills + 4;
-    let steps_text = steps.to_string();
+/// Uniform numbers in [0, 1) from a seed: xorshift64.
+fn random(mut state: u64) -> impl FnMut() -> f64 {
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// Starts a run and kills it when `when` says so; false when it ended before.
+fn kill_when(args: &[&str], mut when: impl FnMut() -> bool) -> bool {
+    let mut child = start(args);
+    loop {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        if when() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return true;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Kills runs at random moments between their start and where an undisturbed one ends, one before its first checkpoint and
+/// one while it writes its result; resumes each, and compares what it comes to.
+fn assert_kills_change_nothing(kills: usize, seed: u64, more: &[&str]) {
+    const STEPS: usize = 24;
+    let steps = STEPS.to_string();
     let root = tempfile::tempdir().unwrap();
     let data = path(&digit_folders(root.path()));
-    let (whole, killed) = (root.path().join("whole"), root.path().join("killed"));
-    let (whole_name, killed_name) = (path(&whole), path(&killed));
     let recipe = [
         "--steps",
-        &steps_text,
-        "--save-every",
-        "1",
+        &steps,
         "--mixup",
         "0.2",
         "--ema",
         "0.9",
         "--batch-split",
         "2",
+        "--resume",
     ];
     let recipe = [&recipe, more].concat();
-    bit(&finetune(&data, &whole_name, &recipe)).ok();
-    let resume = [&recipe[..], &["--resume"]].concat();
-    let args = finetune(&data, &killed_name, &resume);
-    for kill in 0..kills {
-        let mut child = run_until(&args, &killed, 4 * kill + 2);
-        // A few more moments, so that it is hit in the middle of things: a step, a checkpoint, a line of the log.
-        std::thread::sleep(Duration::from_micros(1700 * (kill as u64 * 7 % 10)));
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-    std::fs::write(killed.join("checkpoints/.tmpAbCdEf"), "half of a checkpoint").unwrap();
-    bit(&args).ok();
-    assert_eq!(steps_logged(&killed), steps, "every step is logged once");
-    assert_eq!(
-        listing(&killed.join("checkpoints")),
-        ["best.safetensors", "last.safetensors"]
+    let often = [&recipe[..], &["--save-every", "1", "--evaluate-every", "3"]].concat();
+    let never = [&recipe[..], &["--evaluate-every", "100"]].concat();
+    let whole = root.path().join("whole");
+    let begin = Instant::now();
+    bit(&finetune(&data, &path(&whole), &often)).ok();
+    let duration = begin.elapsed();
+
+    let check = |name: &str, options: &[&str], when: &mut dyn FnMut(&Path, Instant) -> bool| {
+        let killed = root.path().join(name);
+        let output = path(&killed);
+        let begin = Instant::now();
+        let was_killed = kill_when(&finetune(&data, &output, options), || when(&killed, begin));
+        if let Ok(folder) = killed.join("checkpoints").canonicalize() {
+            std::fs::write(folder.join(".tmpAbCdEf"), "half of a checkpoint").unwrap();
+        }
+        bit(&finetune(&data, &output, &often)).ok();
+        assert_eq!(steps_logged(&killed), STEPS, "every step is logged once");
+        assert_eq!(
+            listing(&killed.join("checkpoints")),
+            ["best.safetensors", "last.safetensors"]
+        );
+        assert!(result(&whole) == result(&killed), "{name}: the results differ");
+        was_killed
+    };
+    assert!(
+        check("early", &never, &mut |folder, _| steps_logged(folder) > 3),
+        "it ended before its first checkpoint"
     );
-    assert!(result(&whole) == result(&killed), "the results differ");
+    check("late", &often, &mut |folder, _| folder.join("README.md").exists());
+    let mut random = random(seed);
+    for _ in 0..kills {
+        let share = random();
+        let moment = duration.mul_f64(share);
+        let name = format!("after {share:.3} of the time");
+        check(&name, &often, &mut |_, begin| begin.elapsed() >= moment);
+    }
 }
 
 #[test]
-fn a_run_that_is_killed_ten_times_ends_bit_for_bit_as_an_undisturbed_one() {
-    assert_kills_change_nothing(10, &[]);
+fn a_run_that_is_killed_at_random_moments_ends_bit_for_bit_as_an_undisturbed_one() {
+    assert_kills_change_nothing(10, 0x2545_f491_4f6c_dd1d, &[]);
 }
 
 #[cfg(feature = "ndarray")]
 #[test]
 fn a_run_on_two_devices_that_is_killed_ends_bit_for_bit_as_an_undisturbed_one() {
-    assert_kills_change_nothing(3, &["--device", "cpu,ndarray"]);
+    assert_kills_change_nothing(3, 7, &["--device", "cpu,ndarray"]);
 }
 
 #[test]
@@ -361,6 +403,147 @@ fn other_data_is_used_by_the_part_that_is_meant() {
         text.contains("30 images of 10 classes to learn from, 20 to validate with, 10 to test with"),
         "{text}"
     );
+}
+
+#[test]
+fn training_pictures_that_cannot_be_read_are_left_out_counted_and_named() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, output) = (digit_folders(root.path()), root.path().join("model"));
+    std::fs::write(data.join("3/0-bad.png"), "no picture").unwrap();
+    let (data, name) = (path(&data), path(&output));
+    let args = ["--steps", "8", "--validation-split", "0"];
+    let args = |more: &[&'static str]| {
+        let small = [
+            "--batch-size",
+            "8",
+            "--resolution",
+            "36:32",
+            "--data",
+            &data,
+            "--output",
+            &name,
+        ];
+        let all = [&with_mnist(&["finetune"])[..], &small, &args, more].concat();
+        bit(&all)
+    };
+    args(&["--strict"]).fails_with(&["0-bad.png: not an image"]);
+    let found = args(&[]);
+    assert_eq!(found.status, 1, "{found:?}");
+    assert_eq!(
+        found.stderr.matches("0-bad.png: left out: not an image").count(),
+        1,
+        "{found:?}"
+    );
+    assert!(found.stdout.contains("\n1 image left out\n"), "{found:?}");
+    let card = std::fs::read_to_string(output.join("README.md")).unwrap();
+    assert!(
+        card.contains("1 of them could not be used and was left out."),
+        "{card}"
+    );
+    let found = args(&["--resume", "--format", "json"]);
+    let report: Value = serde_json::from_str(&found.stdout).unwrap();
+    assert_eq!(report["left_out"], 0, "nothing was left to do");
+
+    let report = root.path().join("report");
+    let report_name = path(&report);
+    let evaluate = ["evaluate", "--data", &data, "--output", &report_name];
+    let found = bit(&with_mnist(&evaluate));
+    assert!(
+        found.stdout.contains("images 30\n1 image left out\n"),
+        "{found:?}"
+    );
+    assert_eq!(json(&report.join("report.json"))["left_out"], 1);
+}
+
+#[test]
+fn a_run_that_diverges_has_said_which_pictures_were_left_out() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, output) = (digit_folders(root.path()), path(&root.path().join("model")));
+    for class in listing(&data) {
+        std::fs::write(data.join(class).join("bad.png"), "no picture").unwrap();
+    }
+    let args = [
+        "--steps",
+        "20",
+        "--weight-decay",
+        "1e30",
+        "--evaluate-every",
+        "20",
+    ];
+    let found = bit(&finetune(&path(&data), &output, &args));
+    assert_eq!(found.status, 1);
+    let diverged = found.stderr.find("training has diverged");
+    assert!(found.stderr.find("bad.png: left out") < diverged, "{found:?}");
+    assert!(found.stderr.contains("bad.png: left out"), "{found:?}");
+}
+
+#[test]
+fn pictures_are_looked_at_for_their_size_only_where_no_resolution_is_given() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, output) = (digit_folders(root.path()), path(&root.path().join("model")));
+    for class in listing(&data) {
+        for name in listing(&data.join(&class)) {
+            std::fs::write(data.join(&class).join(name), "no picture").unwrap();
+        }
+    }
+    let (data, args) = (path(&data), ["--steps", "1"]);
+    let found = bit(&finetune(&data, &output, &args));
+    assert!(found.stderr.contains("training data: no images"), "{found:?}");
+    let args = ["finetune", "--data", &data, "--output", &output];
+    bit(&with_mnist(&args)).fails_with(&["the data: no images"]);
+}
+
+#[test]
+fn a_damaged_parquet_file_is_an_error_of_one_line() {
+    let fixture = "../bit-transfer/tests/fixtures/parquet/hub/data/train-00000-of-00002.parquet";
+    let bytes = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(fixture)).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let (file, output) = (
+        root.path().join("train.parquet"),
+        path(&root.path().join("model")),
+    );
+    // The reader panics on each of these.
+    for place in [896, 1307, 1702] {
+        let mut damaged = bytes.clone();
+        damaged[place] = 0;
+        std::fs::write(&file, damaged).unwrap();
+        let run = bit(&finetune(&path(&file), &output, &["--steps", "1"]));
+        run.fails_with(&["train.parquet: a damaged", "the reader gave up"]);
+    }
+}
+
+#[test]
+fn a_run_is_resumed_with_the_model_that_it_was_started_with() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, output) = (path(&digit_folders(root.path())), root.path().join("result"));
+    let name = path(&output);
+    let copy = path(&mnist_copy(root.path()));
+    let small = [
+        "--batch-size",
+        "8",
+        "--resolution",
+        "36:32",
+        "--steps",
+        "1",
+        "--optimizer",
+        "adamw",
+    ];
+    let run = |model: &str| {
+        let args = [
+            "finetune", "--data", &data, "--output", &name, "--resume", "--model", model,
+        ];
+        bit(&[&args[..], &small].concat())
+    };
+    run(&copy).ok();
+    run("builtin:mnist").fails_with(&["holds a run with model", "instead of \"builtin:mnist\""]);
+    let recipe = json(&output.join("recipe.json"));
+    assert_eq!(recipe["model"], copy);
+    assert_eq!(recipe["betas"], serde_json::json!([0.9, 0.999]));
+    assert_eq!(
+        (&recipe["momentum"], &recipe["examples_per_class"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(recipe["validation_split"], 0.1);
 }
 
 #[test]
@@ -509,6 +692,38 @@ fn a_probe_fits_a_head_in_one_pass() {
     ])
     .json();
     assert_eq!(report["top1"], found["test"]["top1"]);
+}
+
+#[test]
+fn a_probe_that_was_killed_while_writing_can_be_done_again() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, output) = (path(&digit_folders(root.path())), root.path().join("model"));
+    let name = path(&output);
+    let args = [
+        "finetune",
+        "--probe",
+        "--data",
+        &data,
+        "--output",
+        &name,
+        "--resolution",
+        "36:32",
+    ];
+    let probe = |more: &[&'static str]| bit(&[&with_mnist(&args)[..], more].concat());
+    probe(&["--examples-per-class", "2"]).ok();
+    let recipe = json(&output.join("recipe.json"));
+    assert_eq!(
+        (&recipe["examples_per_class"], &recipe["model"]),
+        (&2.into(), &"builtin:mnist".into())
+    );
+    let finished = std::fs::read(output.join("model.safetensors")).unwrap();
+    probe(&["--examples-per-class", "2"]).fails_with(&["holds a model already"]);
+    // The card comes last.
+    std::fs::remove_file(output.join("README.md")).unwrap();
+    probe(&["--examples-per-class", "1"]).fails_with(&["holds a model already"]);
+    probe(&["--examples-per-class", "2"]).ok();
+    assert!(std::fs::read(output.join("model.safetensors")).unwrap() == finished);
+    assert!(output.join("README.md").exists());
 }
 
 #[test]

@@ -30,7 +30,7 @@
 //! | `pages.rs` | parquet's pages, unpacked up to a limit |
 //! | `columns.rs` | which columns hold the pictures and the labels |
 //! | `part.rs` | what a reader hands over, and how it becomes data sets with common classes |
-//! | `source.rs` | where one picture's pixels are |
+//! | `source.rs`, `spill.rs` | where one picture's pixels are; a file for those that memory has no room for |
 //! | `sample.rs` | few-shot samples and stratified splits |
 //! | `fingerprint.rs` | what tells data sets apart |
 //! | `random.rs` | random numbers as a pure function of seed, purpose and step |
@@ -51,6 +51,7 @@ mod random;
 mod sample;
 mod set;
 mod source;
+mod spill;
 mod table;
 mod transform;
 

@@ -138,16 +138,60 @@ fn read_folder(path: &Path, options: &OpenOptions) -> Result<Vec<Part>, Transfer
     folder::read(path)
 }
 
+/// Parquet files in the usual places, or else in those of the one folder that has some: clones from the Hub have a folder
+/// for each configuration (`mnist/train-00000-of-00001.parquet`).
 fn parquet_files(path: &Path) -> Result<Vec<PathBuf>, TransferError> {
+    let files = usual_parquet_files(path)?;
+    if !files.is_empty() {
+        return Ok(files);
+    }
+    let mut folders = folder::subfolders(path)?;
+    folders.retain(|(_, folder)| has_parquet_files(folder));
+    match &folders[..] {
+        [] => Ok(files),
+        [(_, only)] => usual_parquet_files(only),
+        several => Err(TransferError::Layout {
+            path: path.into(),
+            found: format!(
+                "parquet files in {} folders ({})",
+                several.len(),
+                several
+                    .iter()
+                    .map(|(name, _)| name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+            expected: "the path of one of them".into(),
+        }),
+    }
+}
+
+fn usual_parquet_files(path: &Path) -> Result<Vec<PathBuf>, TransferError> {
     let mut files = folder::files(path, 1, &["parquet"])?;
     if files.is_empty() {
         for (name, path) in folder::subfolders(path)? {
-            if Split::of_word(&name).is_some() || PARQUET_FOLDERS.contains(&name.as_str()) {
+            if is_usual_parquet_folder(&name) {
                 files.extend(folder::files(&path, 2, &["parquet"])?);
             }
         }
     }
     Ok(files)
+}
+
+fn is_usual_parquet_folder(name: &str) -> bool {
+    Split::of_word(name).is_some() || PARQUET_FOLDERS.contains(&name)
+}
+
+/// By names alone: what cannot be listed or followed belongs to another layout, whose reader tells of it.
+fn has_parquet_files(folder: &Path) -> bool {
+    let names = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    names(folder).any(|entry| {
+        let (name, path) = (entry.file_name(), entry.path());
+        let is_file = |path: &Path| folder::has_ending(path, &["parquet"]);
+        is_file(&path)
+            || name.to_str().is_some_and(is_usual_parquet_folder)
+                && names(&path).any(|entry| is_file(&entry.path()))
+    })
 }
 
 /// What the names of a file and of the folders down to it say, the file first.

@@ -5,7 +5,6 @@
 //! and nothing else is compiled. Its pages are unpacked in `pages.rs`.
 
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,6 +21,7 @@ use super::part::{Part, Row, Split, check_names};
 use super::source::Store;
 use crate::TransferError;
 use crate::data::{ImageSource, OpenOptions};
+use crate::panics::catch_quietly;
 
 /// Reads one file.
 pub(super) fn read(
@@ -35,7 +35,7 @@ pub(super) fn read(
         let file = File::open(path).map_err(TransferError::io(path, "open"))?;
         Reader { path, options }.read(file, split, store)
     };
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(damaged(path, "the reader gave up")))
+    catch_quietly(read).unwrap_or_else(|| Err(damaged(path, "the reader gave up")))
 }
 
 fn damaged(path: &Path, why: impl std::fmt::Display) -> TransferError {

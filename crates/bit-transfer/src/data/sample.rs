@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use bit_config::labels::{Class, imagenet_1k, imagenet_21k};
+
 use crate::TransferError;
 use crate::data::{DataSet, Example, LabelTask, Random};
 
@@ -81,32 +83,39 @@ impl DataSet {
     }
 
     /// The same pictures under another list of classes, matched by name: to measure a model on data whose classes are
-    /// ordered differently or are fewer.
+    /// ordered differently or are fewer. Classes of ImageNet also go by their synsets (`n01440764`), which are the names
+    /// of its folders.
     ///
     /// # Errors
-    /// [`TransferError::Classes`] when a class of a picture is not in the list.
+    /// [`TransferError::Classes`] when a class of a picture is not in the list, or is there twice.
     pub fn with_classes(&self, classes: &[String]) -> Result<Self, TransferError> {
-        let index: HashMap<&String, usize> = classes.iter().zip(0..).collect();
-        let map: Vec<Option<usize>> = self
-            .classes
-            .iter()
-            .map(|class| index.get(class).copied())
-            .collect();
+        // Names may repeat then, as those of ImageNet do.
+        if self.classes == classes {
+            return Ok(self.clone());
+        }
+        let places = places(classes);
+        let place = |example: &Example, label: &usize| {
+            let name = self.classes.get(*label).map_or("", String::as_str);
+            let wrong = |message| TransferError::Classes {
+                place: example.image.to_string(),
+                message,
+            };
+            let count = classes.len();
+            match places.get(name) {
+                Some(Ok(place)) => Ok(*place),
+                Some(Err([first, second])) => Err(wrong(format!(
+                    "class {name:?} is there twice among the {count} classes to compare with, as number {first} and \
+                     number {second}; expected names of which each is there once{}",
+                    synsets(classes).map_or("", |_| ", such as ImageNet's synsets (n01440764)")
+                ))),
+                None => Err(wrong(format!(
+                    "class {name:?} is not one of the {count} classes to compare with"
+                ))),
+            }
+        };
         let moved = |example: &Example| {
-            let label = |label: &usize| map.get(*label).copied().flatten().ok_or(*label);
-            let mut labels = example
-                .labels
-                .iter()
-                .map(label)
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|label| TransferError::Classes {
-                    place: example.image.to_string(),
-                    message: format!(
-                        "class {:?} is not one of the {} classes to compare with",
-                        self.classes.get(label).map_or("", String::as_str),
-                        classes.len()
-                    ),
-                })?;
+            let labels = example.labels.iter().map(|label| place(example, label));
+            let mut labels = labels.collect::<Result<Vec<_>, _>>()?;
             labels.sort_unstable();
             let image = example.image.clone();
             Ok(Example { image, labels })
@@ -142,6 +151,26 @@ impl DataSet {
             task: self.task,
         }
     }
+}
+
+/// Where each name is in a list of classes; the first two places of a name that is there more than once.
+fn places(classes: &[String]) -> HashMap<&str, Result<usize, [usize; 2]>> {
+    let mut places = HashMap::new();
+    for (place, name) in classes.iter().enumerate() {
+        let twice =
+            |found: &mut Result<usize, [usize; 2]>| *found = found.and_then(|first| Err([first, place]));
+        places.entry(name.as_str()).and_modify(twice).or_insert(Ok(place));
+    }
+    for (place, class) in synsets(classes).into_iter().flatten().enumerate() {
+        places.insert(&class.synset, Ok(place));
+    }
+    places
+}
+
+/// ImageNet's classes, if these are their names.
+fn synsets(classes: &[String]) -> Option<&'static [Class]> {
+    let names = |list: &&[Class]| list.iter().map(|class| &class.name).eq(classes);
+    [imagenet_1k(), imagenet_21k()].into_iter().find(names)
 }
 
 /// How many to take of each stratum, by largest remainders; never the last one.
@@ -253,6 +282,43 @@ mod tests {
         let error = data.with_classes(&model[..2]).unwrap_err().to_string();
         assert!(
             error.contains("\"class 0\" is not one of the 2 classes"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn names_that_repeat_are_refused_unless_the_lists_are_the_same() {
+        let mut data = set(3, &[0, 1, 2]);
+        data.classes = ["crane", "dog", "crane"].map(String::from).into();
+        let same = data.with_classes(&data.classes).unwrap();
+        let labels = |data: &DataSet| -> Vec<usize> { data.examples.iter().map(|e| e.labels[0]).collect() };
+        assert_eq!(labels(&same), [0, 1, 2]);
+        let model = ["dog", "crane", "cat", "crane"].map(String::from);
+        let error = data.with_classes(&model).unwrap_err().to_string();
+        assert!(
+            error.contains("\"crane\" is there twice among the 4 classes")
+                && error.contains("number 1 and number 3"),
+            "{error}"
+        );
+        // What no picture shows does no harm.
+        let mut dogs = set(1, &[0, 0]);
+        dogs.classes = vec!["dog".into()];
+        assert_eq!(labels(&dogs.with_classes(&model).unwrap()), [0, 0]);
+    }
+
+    #[test]
+    fn imagenets_folders_are_the_classes_of_its_models() {
+        let model: Vec<String> = imagenet_1k().iter().map(|class| class.name.clone()).collect();
+        let mut data = set(2, &[0, 1, 1]);
+        // The bird and the machine.
+        data.classes = ["n02012849", "n03126707"].map(String::from).into();
+        let moved = data.with_classes(&model).unwrap();
+        let labels: Vec<_> = moved.examples.iter().map(|example| example.labels[0]).collect();
+        assert_eq!(labels, [134, 517, 517]);
+        data.classes[0] = "crane".into();
+        let error = data.with_classes(&model).unwrap_err().to_string();
+        assert!(
+            error.contains("number 134 and number 517") && error.contains("synsets"),
             "{error}"
         );
     }

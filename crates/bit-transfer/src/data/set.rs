@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TransferError;
 use crate::data::ImageSource;
+use crate::panics::catch_quietly;
 
 /// Pictures that are looked at for the usual size of a picture.
 const SIZED: usize = 32;
@@ -110,24 +111,21 @@ impl DataSet {
     }
 
     /// Height and width of the usual picture, by which the BiT-HyperRule chooses the resolution: the median of some
-    /// pictures, spread over the data. Pictures that cannot be read are passed over.
+    /// pictures, spread over the data. Others take the place of pictures that cannot be read.
     ///
     /// # Errors
     /// [`TransferError::NoImages`] when none can be read.
     pub fn image_size(&self) -> Result<[usize; 2], TransferError> {
         let stride = self.len().div_ceil(SIZED).max(1);
-        let looked_at = self.examples.iter().step_by(stride);
-        let mut sizes: Vec<[usize; 2]> = looked_at
-            .filter_map(|example| example.image.size().ok())
-            .collect();
+        let spread = (0..stride).flat_map(|start| self.examples.iter().skip(start).step_by(stride));
+        let size = |example: &Example| catch_quietly(|| example.image.size().ok()).flatten();
+        let mut sizes: Vec<[usize; 2]> = spread.filter_map(size).take(SIZED).collect();
         sizes.sort_unstable_by_key(|[height, width]| height * width);
-        sizes
-            .get(sizes.len() / 2)
-            .copied()
-            .ok_or_else(|| TransferError::NoImages {
-                place: "the data".into(),
-                expected: "pictures that can be read".into(),
-            })
+        let middle = sizes.get(sizes.len() / 2).copied();
+        middle.ok_or_else(|| TransferError::NoImages {
+            place: "the data".into(),
+            expected: "pictures that can be read".into(),
+        })
     }
 }
 
@@ -172,5 +170,20 @@ mod tests {
             assert!(error.contains(message), "{error}");
         }
         assert!(set(&["cat", "dog"], &[0, 1]).check_trainable().is_ok());
+    }
+
+    #[test]
+    fn the_usual_size_is_that_of_pictures_that_can_be_read_wherever_they_are() {
+        let mut data = set(&["cat", "dog"], &vec![0; 500]);
+        assert!(data.image_size().unwrap_err().to_string().contains("no images"));
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, 3, 2);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.write_header().unwrap().write_image_data(&[0; 6]).unwrap();
+        data.examples[7].image = ImageSource::Encoded {
+            name: "readable".into(),
+            bytes: bytes.into(),
+        };
+        assert_eq!(data.image_size().unwrap(), [2, 3]);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bit_image::{ImageError, ImageInput, Limits, Picture, RawImage};
+
+use super::spill::Spill;
 
 /// Sides of CIFAR's pictures.
 pub(super) const CIFAR_SIDE: usize = 32;
@@ -41,7 +42,7 @@ pub struct ImageRow {
 enum Content {
     Encoded(Arc<[u8]>),
     Spilled {
-        file: Arc<Mutex<File>>,
+        file: Arc<Spill>,
         offset: u64,
         bytes: usize,
     },
@@ -109,7 +110,11 @@ impl ImageSource {
             Self::Encoded { bytes, .. } => ImageInput::from(&bytes[..]),
             Self::Row(row) => match &row.content {
                 Content::Encoded(bytes) => ImageInput::from(&bytes[..]),
-                Content::Spilled { file, offset, bytes } => read_at(file, *offset, *bytes)?.into(),
+                Content::Spilled { file, offset, bytes } => {
+                    let mut content = vec![0; *bytes];
+                    file.read(*offset, &mut content)?;
+                    content.into()
+                }
                 Content::Cifar { file, offset } => {
                     let shape = [3, CIFAR_SIDE, CIFAR_SIDE];
                     let pixels = file.get(*offset..).unwrap_or_default();
@@ -119,14 +124,6 @@ impl ImageSource {
             },
         })
     }
-}
-
-fn read_at(file: &Mutex<File>, offset: u64, bytes: usize) -> io::Result<Vec<u8>> {
-    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-    file.seek(SeekFrom::Start(offset))?;
-    let mut content = vec![0; bytes];
-    file.read_exact(&mut content)?;
-    Ok(content)
 }
 
 impl From<&Path> for ImageSource {
@@ -149,7 +146,7 @@ impl fmt::Display for ImageSource {
 #[derive(Debug)]
 pub(super) struct Store {
     memory: u64,
-    spilled: Option<(Arc<Mutex<File>>, u64)>,
+    spilled: Option<(Arc<Spill>, u64)>,
 }
 
 impl Store {
@@ -176,15 +173,10 @@ impl Store {
     fn spill(&mut self, bytes: &[u8]) -> io::Result<Content> {
         let (file, offset) = match self.spilled.take() {
             Some(spilled) => spilled,
-            None => (Arc::new(Mutex::new(tempfile::tempfile()?)), 0),
+            None => (Arc::new(Spill::new()?), 0),
         };
-        let end = offset + bytes.len() as u64;
-        {
-            let mut open = file.lock().unwrap_or_else(PoisonError::into_inner);
-            open.seek(SeekFrom::Start(offset))?;
-            open.write_all(bytes)?;
-        }
-        self.spilled = Some((file.clone(), end));
+        file.write(offset, bytes)?;
+        self.spilled = Some((file.clone(), offset + bytes.len() as u64));
         Ok(Content::Spilled {
             file,
             offset,

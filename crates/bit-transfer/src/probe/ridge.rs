@@ -1,7 +1,8 @@
 //! Ridge regression on whitened features: big_vision's few-shot classifier (`evaluators/fewshot_lsr.py`).
 
-use nalgebra::{Cholesky, DMatrix, DVector, RowDVector};
+use nalgebra::{DMatrix, DVector, RowDVector};
 
+use super::cholesky;
 use crate::TransferError;
 
 /// Appended to the features in the place of a bias: so large that its weight is hardly regularized.
@@ -21,10 +22,11 @@ pub struct LinearHead {
 /// Fits a linear classifier in closed form: features whitened by their mean and standard deviation, a constant 100
 /// appended, targets ±1, squared error plus `l2` times the squared weights.
 ///
-/// Images are added batch by batch to sums whose size does not depend on their number: `width x (width + classes)`
-/// numbers in f64. The whitening needs the mean and deviation of all images, and is applied to the sums. The system is
-/// solved by Cholesky's factorization, where big_vision takes eigenvalues, because those only pay for several `l2` at
-/// once. The whitening is folded into the classifier.
+/// The system that is solved is the smaller one, as in big_vision: of the images (dual) while there are fewer of them
+/// than features, otherwise of the features (primal). Memory does not depend on the number of images: from `width` images
+/// on they are added to sums of `width x (width + classes)` numbers in f64, to which the whitening, which needs the mean
+/// and deviation of all images, is applied at the end. The solver is Cholesky's factorization, where big_vision takes
+/// eigenvalues, because those only pay for several `l2` at once. The whitening is folded into the classifier.
 ///
 /// ```
 /// use bit_transfer::probe::Ridge;
@@ -42,12 +44,23 @@ pub struct Ridge {
     shift: DVector<f64>,
     /// Of the shifted features.
     sum: DVector<f64>,
-    /// Products of shifted features, `[width, width]`.
-    gram: DMatrix<f64>,
     /// `[1, classes]`
     target_sum: RowDVector<f64>,
-    /// Products of shifted features and targets, `[width, classes]`.
-    cross: DMatrix<f64>,
+    gathered: Gathered,
+}
+
+/// What is kept of the shifted features and the targets.
+#[derive(Clone, Debug)]
+enum Gathered {
+    /// All of them, an image after the other.
+    Images { features: Vec<f64>, targets: Vec<f64> },
+    /// Their products.
+    Sums {
+        /// `[width, width]`
+        gram: DMatrix<f64>,
+        /// `[width, classes]`
+        cross: DMatrix<f64>,
+    },
 }
 
 impl Ridge {
@@ -57,9 +70,11 @@ impl Ridge {
             images: 0,
             shift: DVector::zeros(width),
             sum: DVector::zeros(width),
-            gram: DMatrix::zeros(width, width),
             target_sum: RowDVector::zeros(classes),
-            cross: DMatrix::zeros(width, classes),
+            gathered: Gathered::Images {
+                features: Vec::new(),
+                targets: Vec::new(),
+            },
         }
     }
 
@@ -74,7 +89,7 @@ impl Ridge {
     ///
     /// [`TransferError::Argument`] when the lengths do not fit together or a feature is not finite.
     pub fn add(&mut self, features: &[f32], targets: &[f32]) -> Result<(), TransferError> {
-        let (width, classes) = self.cross.shape();
+        let (width, classes) = (self.sum.len(), self.target_sum.len());
         let images = features.len() / width.max(1);
         if features.len() != images * width || targets.len() != images * classes {
             return Err(TransferError::Argument(format!(
@@ -93,20 +108,52 @@ impl Ridge {
         }
         let doubles = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
         // Row-major images are the columns of the transposed matrix.
-        let mut transposed = DMatrix::from_vec(width, images, doubles(features));
-        let targets = DMatrix::from_row_slice(images, classes, &doubles(targets));
+        let mut features = DMatrix::from_vec(width, images, doubles(features));
+        let targets = DMatrix::from_vec(classes, images, doubles(targets));
         if self.images == 0 {
-            self.shift = transposed.column_mean();
+            self.shift = features.column_mean();
         }
-        for mut image in transposed.column_iter_mut() {
+        for mut image in features.column_iter_mut() {
             image -= &self.shift;
         }
         self.images += images;
-        self.sum += transposed.column_sum();
-        self.target_sum += targets.row_sum();
-        self.gram.gemm(1.0, &transposed, &transposed.transpose(), 1.0);
-        self.cross.gemm(1.0, &transposed, &targets, 1.0);
+        self.sum += features.column_sum();
+        self.target_sum += targets.column_sum().transpose();
+        self.gather(&features, &targets);
         Ok(())
+    }
+
+    /// Takes in shifted features `[width, images]` and targets `[classes, images]`.
+    fn gather(&mut self, features: &DMatrix<f64>, targets: &DMatrix<f64>) {
+        match &mut self.gathered {
+            Gathered::Images {
+                features: all,
+                targets: all_targets,
+            } => {
+                all.extend_from_slice(features.as_slice());
+                all_targets.extend_from_slice(targets.as_slice());
+                if self.images >= self.sum.len() {
+                    self.sum_up();
+                }
+            }
+            Gathered::Sums { gram, cross } => {
+                gram.gemm(1.0, features, &features.transpose(), 1.0);
+                cross.gemm(1.0, features, &targets.transpose(), 1.0);
+            }
+        }
+    }
+
+    /// Puts products in the place of the images, if that has not been done.
+    fn sum_up(&mut self) {
+        let (width, classes) = (self.sum.len(), self.target_sum.len());
+        let sums = Gathered::Sums {
+            gram: DMatrix::zeros(width, width),
+            cross: DMatrix::zeros(width, classes),
+        };
+        if let Gathered::Images { features, targets } = std::mem::replace(&mut self.gathered, sums) {
+            let features = DMatrix::from_vec(width, self.images, features);
+            self.gather(&features, &DMatrix::from_vec(classes, self.images, targets));
+        }
     }
 
     /// The classifier, on features as they come from the network.
@@ -122,42 +169,92 @@ impl Ridge {
             ));
         }
         check_penalty(l2)?;
-        let Self {
-            shift,
-            sum,
-            mut gram,
-            target_sum,
-            mut cross,
-            ..
-        } = self;
         let images = self.images as f64;
-        gram.ger(-1.0 / images, &sum, &sum, 1.0);
-        cross.gemm(-1.0 / images, &sum, &target_sum, 1.0);
-        let mean = shift + sum / images;
-        let std = gram
-            .diagonal()
-            .map(|square| (square.max(0.0) / images).sqrt() + STD_EPS);
-        for (feature, mut column) in gram.column_iter_mut().enumerate() {
-            column.component_div_assign(&std);
-            column /= std[feature];
-            column[feature] += l2;
-        }
-        for mut column in cross.column_iter_mut() {
-            column.component_div_assign(&std);
-        }
-        let mut weights = Cholesky::new(gram).ok_or_else(|| too_small(l2))?.solve(&cross);
-        for mut column in weights.column_iter_mut() {
-            column.component_div_assign(&std);
-        }
+        let mean = self.sum / images;
+        let target_mean = self.target_sum / images;
+        let weights = match self.gathered {
+            Gathered::Sums { gram, cross } => primal(gram, cross, &mean, &target_mean, images, l2),
+            Gathered::Images { features, targets } => {
+                let features = DMatrix::from_vec(mean.len(), self.images, features);
+                let targets = DMatrix::from_vec(target_mean.len(), self.images, targets);
+                dual(features, targets, &mean, &target_mean, l2)
+            }
+        }?;
         // Whitened features sum to zero, so that the constant one has an equation of its own.
-        let constant =
-            target_sum * (BIAS_CONSTANT * BIAS_CONSTANT / (images * BIAS_CONSTANT * BIAS_CONSTANT + l2));
-        let bias = constant - weights.tr_mul(&mean).transpose();
+        let square = BIAS_CONSTANT * BIAS_CONSTANT;
+        let constant = target_mean * (images * square / (images * square + l2));
+        let bias = constant - weights.tr_mul(&(self.shift + mean)).transpose();
         let singles = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
         Ok(LinearHead {
             weight: singles(weights.as_slice()),
             bias: singles(bias.as_slice()),
         })
+    }
+}
+
+/// Weights `[width, classes]` by the features' equations.
+fn primal(
+    mut gram: DMatrix<f64>,
+    mut cross: DMatrix<f64>,
+    mean: &DVector<f64>,
+    target_mean: &RowDVector<f64>,
+    images: f64,
+    l2: f64,
+) -> Result<DMatrix<f64>, TransferError> {
+    gram.ger(-images, mean, mean, 1.0);
+    cross.gemm(-images, mean, target_mean, 1.0);
+    let std = gram.diagonal().map(|square| deviation(square / images));
+    for (feature, mut column) in gram.column_iter_mut().enumerate() {
+        column.component_div_assign(&std);
+        column /= std[feature];
+        column[feature] += l2;
+    }
+    divide_rows(&mut cross, &std);
+    let mut weights = cholesky::solve(gram, cross).ok_or_else(|| too_small(l2))?;
+    divide_rows(&mut weights, &std);
+    Ok(weights)
+}
+
+/// The same weights by the images' equations, from features `[width, images]` and targets `[classes, images]`.
+fn dual(
+    mut features: DMatrix<f64>,
+    mut targets: DMatrix<f64>,
+    mean: &DVector<f64>,
+    target_mean: &RowDVector<f64>,
+    l2: f64,
+) -> Result<DMatrix<f64>, TransferError> {
+    let images = features.ncols() as f64;
+    for mut image in features.column_iter_mut() {
+        image -= mean;
+    }
+    for mut image in targets.column_iter_mut() {
+        image -= target_mean.transpose();
+    }
+    let squares = features.map(|value| value * value).column_sum();
+    let std = squares.map(|square| deviation(square / images));
+    divide_rows(&mut features, &std);
+    let mut gram = features.tr_mul(&features);
+    // Centered images depend on each other, so that nothing but the penalty keeps the system regular.
+    if l2 <= f64::EPSILON * gram.trace() {
+        return Err(too_small(l2));
+    }
+    for image in 0..gram.nrows() {
+        gram[(image, image)] += l2;
+    }
+    let shares = cholesky::solve(gram, targets.transpose()).ok_or_else(|| too_small(l2))?;
+    let mut weights = features * shares;
+    divide_rows(&mut weights, &std);
+    Ok(weights)
+}
+
+/// What a feature of this variance is divided by.
+fn deviation(variance: f64) -> f64 {
+    variance.max(0.0).sqrt() + STD_EPS
+}
+
+fn divide_rows(matrix: &mut DMatrix<f64>, by: &DVector<f64>) {
+    for mut column in matrix.column_iter_mut() {
+        column.component_div_assign(by);
     }
 }
 
@@ -228,6 +325,32 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn images_and_features_give_the_same_classifier() {
+        let wave = |i: usize, speed: f32| (i as f32 * speed).sin();
+        let mut by_images = Ridge::new(40, 3);
+        let features: Vec<f32> = (0..40 * 30).map(|i| 5.0 + wave(i * i % 1009, 0.37)).collect();
+        let targets: Vec<f32> = (0..3 * 30).map(|i| wave(i, 1.7).signum()).collect();
+        by_images.add(&features, &targets).unwrap();
+        assert!(matches!(by_images.gathered, Gathered::Images { .. }));
+        let mut by_features = by_images.clone();
+        by_features.sum_up();
+        let [by_images, by_features] = [by_images, by_features].map(|ridge| ridge.fit(2.0).unwrap());
+        let all = |head: &LinearHead| [&head.weight[..], &head.bias].concat();
+        for (found, expected) in all(&by_images).into_iter().zip(all(&by_features)) {
+            assert!((found - expected).abs() < 1e-6, "{found} instead of {expected}");
+        }
+    }
+
+    #[test]
+    fn many_images_are_kept_as_sums() {
+        let mut ridge = Ridge::new(2, 1);
+        ridge.add(&[1.0, 2.0], &[1.0]).unwrap();
+        assert!(matches!(ridge.gathered, Gathered::Images { .. }));
+        ridge.add(&[2.0, 1.0], &[-1.0]).unwrap();
+        assert!(matches!(ridge.gathered, Gathered::Sums { .. }));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::data::{DataSet, LabelTask};
 use crate::metrics::Report;
 use crate::train::options::RunData;
 use crate::train::outcome::Score;
+use crate::train::recipe::Recipe;
 
 /// What a card tells.
 pub(crate) struct CardFacts<'a> {
@@ -14,6 +15,8 @@ pub(crate) struct CardFacts<'a> {
     pub base_model: Option<&'a str>,
     pub data: &'a str,
     pub sets: &'a RunData,
+    /// How many images could not be read.
+    pub left_out: usize,
     /// Side of the square that images are resized to.
     pub crop: usize,
     /// How it was trained, in a sentence.
@@ -49,6 +52,11 @@ pub(crate) fn model_card(facts: &CardFacts<'_>) -> String {
         LabelTask::SingleLabel => "one label an image",
         LabelTask::MultiLabel => "several labels an image",
     };
+    let left_out = match facts.left_out {
+        0 => String::new(),
+        1 => " 1 of them could not be used and was left out.".to_owned(),
+        count => format!(" {count} of them could not be used and were left out."),
+    };
     let count = |set: &Option<Arc<DataSet>>| set.as_ref().map_or(0, |set| set.len());
     format!(
         "---\n\
@@ -61,7 +69,7 @@ pub(crate) fn model_card(facts: &CardFacts<'_>) -> String {
          A Big Transfer network ([Kolesnikov et al. 2020](https://arxiv.org/abs/1912.11370)), trained with bit-burn. \
          {method}\n\n\
          ## Data\n\n\
-         {} images for training, {} for validation, {} for testing; {labels}, {} classes: {}.\n\n\
+         {} images for training, {} for validation, {} for testing; {labels}, {} classes: {}.{left_out}\n\n\
          Images are resized to {crop}x{crop} pixels (bilinear) and scaled to [-1, 1]; `preprocessor_config.json` \
          says so.\n\n\
          ## Scores\n\n{scores}\n\
@@ -73,6 +81,22 @@ pub(crate) fn model_card(facts: &CardFacts<'_>) -> String {
         classes.len(),
         shortened(&classes),
         recipe.trim_end(),
+    )
+}
+
+/// How a run came to its result after so many steps, for [`CardFacts::method`].
+pub(crate) fn training_method(recipe: &Recipe, steps: usize, result: Option<&Score>) -> String {
+    let start = match recipe.from_scratch {
+        true => "random weights",
+        false => "the pretrained weights",
+    };
+    let chosen = result.filter(|score| score.steps != steps);
+    let chosen = chosen
+        .map(|Score { steps, .. }| format!(" These are the weights after {steps} steps, which scored best."));
+    format!(
+        "It started from {start}. It follows the BiT-HyperRule with the numbers below; {steps} of {} steps were taken.{}",
+        recipe.schedule.end,
+        chosen.unwrap_or_default()
     )
 }
 
@@ -144,6 +168,7 @@ mod tests {
                 validation: None,
                 test: None,
             },
+            left_out: 3,
             crop: 128,
             method: "500 of 500 steps were taken.",
             recipe: "{\"l2\": 1024}\n".to_owned(),
@@ -153,7 +178,7 @@ mod tests {
         for part in [
             "base_model: google/bit-50\n",
             "# google/bit-50, trained on pets\n",
-            "2 classes: `cat`, `dog`.",
+            "2 classes: `cat`, `dog`. 3 of them could not be used and were left out.",
             "| validation | 97.50% | 100.00% | 0.2500 |",
             "{\"l2\": 1024}\n```",
             "500 of 500 steps",

@@ -12,8 +12,8 @@ pub struct DataFacts {
     pub classes: usize,
     /// Whether an image has one label or several.
     pub task: LabelTask,
-    /// Height and width of a typical image, in pixels.
-    pub image_size: [usize; 2],
+    /// Height and width of a typical image, in pixels; needed unless the resolution is chosen by other means.
+    pub image_size: Option<[usize; 2]>,
 }
 
 impl DataFacts {
@@ -23,12 +23,23 @@ impl DataFacts {
     ///
     /// When it cannot be trained on, or none of its images can be read.
     pub fn of(data: &DataSet) -> Result<Self, TransferError> {
+        let facts = Self::unsized_of(data)?;
+        let image_size = Some(data.image_size()?);
+        Ok(Self { image_size, ..facts })
+    }
+
+    /// Those of a data set whose images are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be trained on.
+    pub fn unsized_of(data: &DataSet) -> Result<Self, TransferError> {
         data.check_trainable()?;
         Ok(Self {
             examples: data.len(),
             classes: data.classes.len(),
             task: data.task,
-            image_size: data.image_size()?,
+            image_size: None,
         })
     }
 }

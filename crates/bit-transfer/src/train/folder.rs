@@ -22,7 +22,7 @@ impl RunFolder {
         let folder = Self {
             root: root.to_path_buf(),
         };
-        // What ended before its first checkpoint has nothing to continue or to lose.
+        // What ended before its first checkpoint has nothing to continue.
         let started = folder.last().exists();
         if !resume || !started {
             let expected = "choose another folder, or continue a run of the same recipe with --resume";
@@ -31,15 +31,29 @@ impl RunFolder {
             }
             refuse_results(root, expected)?;
         }
+        // Before the first run in it, the folder may hold what is not ours.
+        if folder.checkpoints().exists() {
+            folder.sweep();
+        }
         create(&folder.checkpoints())?;
         match started {
-            true => {
-                folder.sweep();
-                folder.compare(recipe)?;
+            true => folder.compare(recipe)?,
+            false => {
+                folder.forget_best()?;
+                write_whole(&folder.recipe(), &recipe.to_json())?;
             }
-            false => write_whole(&folder.recipe(), &recipe.to_json())?,
         }
         Ok(folder)
+    }
+
+    /// Removes the best weights of a run that ended before its first checkpoint: this run may never write its own.
+    fn forget_best(&self) -> Result<(), TransferError> {
+        match std::fs::remove_file(self.best()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(TransferError::io(self.best(), "remove")(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Removes what a killed run was writing: files that had not got their names yet. What cannot be removed

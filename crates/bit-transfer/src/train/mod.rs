@@ -8,7 +8,7 @@
 //! | `parallel.rs` | its loss and gradients, part by part, on one device or several |
 //! | `parameters.rs`, `optimizer.rs` | gradients into steps, by parameter |
 //! | `evaluate.rs` | scores over a whole set |
-//! | `state.rs` | everything a step depends on, in one file |
+//! | `state.rs`, `identity.rs` | everything a step depends on, in one file; what tells runs apart |
 //! | `run.rs`, `folder.rs` | from the first step to the result, with checkpoints |
 //! | `options.rs`, `observer.rs`, `outcome.rs` | what goes into a run, who watches it, what it comes to |
 //! | `log.rs`, `events.rs`, `card.rs` | what is written beside: JSONL, TensorBoard, the model card |
@@ -19,6 +19,7 @@ mod events;
 mod facts;
 mod folder;
 mod freeze;
+mod identity;
 mod log;
 mod loss;
 mod mixup;

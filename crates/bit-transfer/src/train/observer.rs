@@ -1,5 +1,6 @@
 //! Who watches a run.
 
+use crate::data::Skipped;
 use crate::train::outcome::Score;
 use crate::train::trainer::StepReport;
 
@@ -23,6 +24,12 @@ pub trait Observer {
     /// An evaluation of the validation data is done.
     fn evaluated(&mut self, score: &Score) {
         let _ = score;
+    }
+
+    /// A picture cannot be used and is left out. Each is told once, in training soon after it was found, in an
+    /// evaluation at its end.
+    fn left_out(&mut self, picture: &Skipped) {
+        let _ = picture;
     }
 
     /// Whether to finish the step, evaluate, save, and end.

@@ -10,9 +10,10 @@ use burn::tensor::Tensor;
 
 use crate::train::recipe::{OptimizerKind, Recipe};
 
-const MOMENTUM: f64 = bit_config::hyperrule::MOMENTUM;
+/// SGD's.
+pub(crate) const MOMENTUM: f64 = bit_config::hyperrule::MOMENTUM;
 /// AdamW's decay of both moments, and what keeps its divisor from being zero: torch's defaults.
-const BETAS: (f64, f64) = (0.9, 0.999);
+pub(crate) const BETAS: (f64, f64) = (0.9, 0.999);
 const EPS: f64 = 1e-8;
 
 /// Turns gradients into steps.

@@ -51,7 +51,8 @@ impl Fingerprints {
     }
 }
 
-/// Where a run goes and how it gets there; nothing here changes what it computes.
+/// Where a run goes and how it gets there. None of it changes the weights of a step; how often is evaluated decides which
+/// of them can be the best.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
     /// The folder of the result and of the checkpoints.

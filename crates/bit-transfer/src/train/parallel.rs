@@ -22,7 +22,8 @@ use crate::train::targets::SoftTargets;
 /// The network on one device.
 #[derive(Debug)]
 pub(crate) struct Replica {
-    pub model: BitForImageClassification,
+    /// Always there but for the time of a change.
+    model: Option<BitForImageClassification>,
     /// The network below the head when it keeps its weights: it then runs as fast as inference does.
     pub frozen: Option<BitModel>,
     /// Where gradients are recorded.
@@ -108,11 +109,31 @@ fn ahead<'scope, T: Send + 'scope>(
 }
 
 impl Replica {
+    pub fn new(model: BitForImageClassification, device: Device) -> Self {
+        Self {
+            model: Some(model),
+            frozen: None,
+            device,
+        }
+    }
+
+    pub fn model(&self) -> &BitForImageClassification {
+        self.model
+            .as_ref()
+            .expect("invariant: it is away only inside of `change`")
+    }
+
+    /// Puts another network in the place of this one, which is given away: a copy would keep the old weights in memory
+    /// beside the new ones.
+    pub fn change(&mut self, change: impl FnOnce(BitForImageClassification) -> BitForImageClassification) {
+        self.model = self.model.take().map(change);
+    }
+
     /// A copy on another device.
     fn on(&self, device: &Device) -> Self {
         let plain = device.clone().without_autodiff();
         Self {
-            model: self.model.clone().fork(device),
+            model: Some(self.model().clone().fork(device)),
             frozen: self.frozen.clone().map(|frozen| frozen.fork(&plain)),
             device: device.clone(),
         }
@@ -124,7 +145,7 @@ impl Replica {
         let values = Tensor::from_data(values, &self.device);
         let loss = partial_loss(logits, values, targets.task, images);
         let value = f64::from(loss.clone().into_scalar::<f32>());
-        Ok((value, parameters::gradients(&self.model, &mut loss.backward())))
+        Ok((value, parameters::gradients(self.model(), &mut loss.backward())))
     }
 
     fn logits(&self, pixels: TensorData) -> Result<Tensor<2>, TransferError> {
@@ -132,10 +153,10 @@ impl Replica {
             Some(backbone) => {
                 let plain = self.device.clone().without_autodiff();
                 let features = backbone.pooled(Tensor::from_data(pixels, &plain))?;
-                Ok(self.model.classify(Tensor::from_inner(features)))
+                Ok(self.model().classify(Tensor::from_inner(features)))
             }
             None => Ok(self
-                .model
+                .model()
                 .forward(Tensor::from_data(pixels, &self.device))?
                 .logits),
         }

@@ -8,10 +8,18 @@ use crate::TransferError;
 use crate::data::LabelTask;
 use crate::train::facts::DataFacts;
 use crate::train::freeze::Freeze;
+use crate::train::identity::first_difference;
+use crate::train::optimizer::{BETAS, MOMENTUM};
 
 /// What is put in the place of the HyperRule's choices; `None` and the defaults keep them.
 #[derive(Clone, Debug, Default)]
 pub struct RecipeOptions {
+    /// What the pretrained model is called. This and the next two choose nothing here: they are kept in the recipe.
+    pub model: String,
+    /// How many images of each class were sampled from the data, where not all were taken.
+    pub examples_per_class: Option<usize>,
+    /// Share of the data that was set aside for validation.
+    pub validation_split: Option<f64>,
     /// Whether all weights are drawn anew: the baseline that shows what transfer is worth.
     pub from_scratch: bool,
     /// Optimizer steps; the schedule's boundaries move in proportion.
@@ -46,6 +54,15 @@ pub struct RecipeOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
+    /// What the pretrained model is called.
+    #[serde(default)]
+    pub model: String,
+    /// How many images of each class were sampled from the data; absent where all were taken.
+    #[serde(default)]
+    pub examples_per_class: Option<usize>,
+    /// Share of the data that was set aside for validation; absent where the data has a part for it.
+    #[serde(default)]
+    pub validation_split: Option<f64>,
     /// Training images.
     pub examples: usize,
     /// Outputs of the new head.
@@ -65,6 +82,12 @@ pub struct Recipe {
     pub batch_split: usize,
     /// How gradients become steps.
     pub optimizer: OptimizerKind,
+    /// SGD's momentum, as the optimizer has it.
+    #[serde(default)]
+    pub momentum: Option<f64>,
+    /// AdamW's decay of both moments, as the optimizer has them.
+    #[serde(default)]
+    pub betas: Option<(f64, f64)>,
     /// Learning rate after the warm-up and before the first decay.
     pub base_learning_rate: f64,
     /// Steps of the warm-up, of the decays, and of the end.
@@ -103,7 +126,7 @@ impl Recipe {
     /// use bit_transfer::train::{DataFacts, Recipe, RecipeOptions};
     ///
     /// let task = LabelTask::SingleLabel;
-    /// let cifar = DataFacts { examples: 50_000, classes: 10, task, image_size: [32, 32] };
+    /// let cifar = DataFacts { examples: 50_000, classes: 10, task, image_size: Some([32, 32]) };
     /// let recipe = Recipe::resolve(&RecipeOptions::default(), &cifar)?;
     /// assert_eq!((recipe.resolution.resize, recipe.resolution.crop), (160, 128));
     /// assert_eq!((recipe.schedule.end, recipe.mixup_alpha), (10_000, 0.1));
@@ -112,22 +135,32 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// [`TransferError::Argument`] when a number is out of range.
+    /// [`TransferError::Argument`] when a number is out of range, or there is nothing to choose the resolution by.
     pub fn resolve(options: &RecipeOptions, data: &DataFacts) -> Result<Self, TransferError> {
         let schedule = Schedule::for_examples(data.examples);
-        let [height, width] = data.image_size;
+        let by_size = || {
+            let [height, width] = data.image_size?;
+            Some(hyperrule::resolution(height, width))
+        };
+        let resolution = options.resolution.or_else(by_size).ok_or_else(|| {
+            let message = "neither a resolution nor the size of the images is known; one of them is needed";
+            TransferError::Argument(message.to_owned())
+        })?;
         let recipe = Self {
+            model: options.model.clone(),
+            examples_per_class: options.examples_per_class,
+            validation_split: options.validation_split,
             examples: data.examples,
             classes: data.classes,
             task: data.task,
             from_scratch: options.from_scratch,
-            resolution: options
-                .resolution
-                .unwrap_or_else(|| hyperrule::resolution(height, width)),
+            resolution,
             flip: !options.no_flip,
             batch_size: options.batch_size.unwrap_or(hyperrule::BATCH_SIZE),
             batch_split: options.batch_split.unwrap_or(1),
             optimizer: options.optimizer,
+            momentum: (options.optimizer == OptimizerKind::Sgd).then_some(MOMENTUM),
+            betas: (options.optimizer == OptimizerKind::AdamW).then_some(BETAS),
             base_learning_rate: options
                 .base_learning_rate
                 .unwrap_or(hyperrule::BASE_LEARNING_RATE),
@@ -241,18 +274,8 @@ impl Recipe {
 
     /// The first number in which another recipe differs, in words.
     pub fn difference(&self, other: &Self) -> Option<String> {
-        let fields = |recipe: &Self| match serde_json::to_value(recipe) {
-            Ok(serde_json::Value::Object(fields)) => fields,
-            _ => serde_json::Map::new(),
-        };
-        let others = fields(other);
-        let mut different = fields(self)
-            .into_iter()
-            .filter(|(key, value)| others.get(key) != Some(value));
-        different.next().map(|(key, value)| {
-            let other = others.get(&key).cloned().unwrap_or_default();
-            format!("{key} {value} instead of {other}")
-        })
+        let [ours, others] = [self, other].map(|recipe| serde_json::to_value(recipe).unwrap_or_default());
+        first_difference(&ours, &others)
     }
 
     /// As indented JSON with a line break at the end.
@@ -272,7 +295,7 @@ mod tests {
         examples: 1000,
         classes: 10,
         task: LabelTask::SingleLabel,
-        image_size: [8, 8],
+        image_size: Some([8, 8]),
     };
 
     #[test]

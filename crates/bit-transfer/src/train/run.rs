@@ -12,12 +12,13 @@ use bit_pretrained::{PretrainedError, save_pretrained};
 use crate::TransferError;
 use crate::data::{DataSet, LoaderOptions, Skipped, TrainLoader, TrainTransform, recipe_processor};
 use crate::metrics::Report;
-use crate::train::card::{CardFacts, model_card};
+use crate::train::card::{CardFacts, model_card, training_method};
 use crate::train::evaluate::evaluate;
 use crate::train::folder::{RunFolder, write_for_timm, write_whole};
+use crate::train::identity::Identity;
 use crate::train::log::RunLog;
 use crate::train::observer::Observer;
-use crate::train::options::{Fingerprints, RunData, RunOptions};
+use crate::train::options::{RunData, RunOptions};
 use crate::train::outcome::{Outcome, Score};
 use crate::train::state;
 use crate::train::trainer::Trainer;
@@ -42,7 +43,7 @@ pub fn finetune(
 struct Run<'a> {
     trainer: Trainer,
     data: &'a RunData,
-    fingerprints: Fingerprints,
+    identity: Identity,
     options: &'a RunOptions,
     observer: &'a mut dyn Observer,
     folder: RunFolder,
@@ -63,18 +64,18 @@ impl<'a> Run<'a> {
         observer: &'a mut dyn Observer,
     ) -> Result<Self, TransferError> {
         let folder = RunFolder::open(&options.output, trainer.recipe(), options.resume)?;
-        let fingerprints = data.fingerprints();
+        let identity = Identity::of(&trainer, data.fingerprints());
         let mut best = None;
         if options.resume && folder.last().exists() {
-            state::restore(&mut trainer, &fingerprints, &folder.last())?;
-            best = state::read_score(&folder.best())?;
+            state::restore(&mut trainer, &identity, &folder.last())?;
+            best = state::read_score(&identity, &folder.best())?;
         }
         Ok(Self {
             log: RunLog::open(&folder, trainer.step_number())?,
             processor: recipe_processor(trainer.recipe().resolution.crop),
             trainer,
             data,
-            fingerprints,
+            identity,
             options,
             observer,
             folder,
@@ -99,11 +100,10 @@ impl<'a> Run<'a> {
         };
         let validation = if best_is_result { self.best } else { now };
         let network = match best_is_result {
-            true => state::read_weights(
-                self.trainer.network(),
-                &Checkpoint::open(&self.folder.best())?,
-                "",
-            )?,
+            true => {
+                let best = Checkpoint::open(&self.folder.best())?;
+                state::read_weights(self.trainer.network(), &best, "")?
+            }
             false => self.trainer.network(),
         };
         // The model comes first: whatever is wrong with the test data must not cost it.
@@ -128,32 +128,56 @@ impl<'a> Run<'a> {
     /// Takes the steps that are left; true when it was stopped before the last.
     fn train(&mut self) -> Result<bool, TransferError> {
         let steps = self.trainer.recipe().schedule.end;
-        let tenth = (steps / 10).max(1);
-        let evaluate_every = self.options.evaluate_every.unwrap_or(tenth).max(1);
-        let save_every = self.options.save_every.unwrap_or(evaluate_every).max(1);
         let first_step = self.trainer.step_number();
         self.observer.begin(first_step, steps);
+        // A run that ended during an evaluation had saved before it.
+        if first_step > 0 && self.due().0 && !self.log.scored() {
+            self.keep_best()?;
+        }
         let mut loader = self.loader(first_step)?;
         let mut stopped = false;
         while self.trainer.step_number() < steps && !stopped {
             self.step(&mut loader)?;
-            let done = self.trainer.step_number();
-            stopped = self.observer.stop() && done < steps;
-            // An evaluation that is due belongs to the run; one because of a stop must not change what it resumes to.
-            let evaluate = done.is_multiple_of(evaluate_every) || done == steps;
-            let save = done.is_multiple_of(save_every) || done == steps || stopped;
-            if evaluate || save {
-                self.trainer.check_finite()?;
-            }
-            if evaluate {
-                self.keep_best()?;
-            }
-            if save {
-                state::save(&self.trainer, &self.fingerprints, &self.folder.last())?;
+            stopped = self.observer.stop();
+            // What was asked for meanwhile waits for a step that is saved.
+            stopped |= self.checkpoint(stopped)? && self.observer.stop();
+        }
+        self.tell(loader.skipped());
+        Ok(stopped && self.trainer.step_number() < steps)
+    }
+
+    /// Saves and evaluates after a step, where that is due or it is the last one for now; whether it has saved.
+    fn checkpoint(&mut self, stopped: bool) -> Result<bool, TransferError> {
+        // An evaluation that is due belongs to the run; one because of a stop must not change what it resumes to.
+        let (evaluate, save) = self.due();
+        if save || stopped {
+            self.trainer.check_finite()?;
+            state::save(&self.trainer, &self.identity, &self.folder.last())?;
+        }
+        if evaluate {
+            self.keep_best()?;
+        }
+        Ok(save || stopped)
+    }
+
+    /// Whether an evaluation and a checkpoint belong after the steps that were taken. Each evaluation, which takes long,
+    /// has a checkpoint before it: whoever ends the run there loses nothing.
+    fn due(&self) -> (bool, bool) {
+        let (steps, done) = (self.trainer.recipe().schedule.end, self.trainer.step_number());
+        let evaluate_every = self.options.evaluate_every.unwrap_or(steps / 10).max(1);
+        let save_every = self.options.save_every.unwrap_or(evaluate_every).max(1);
+        let evaluate = done.is_multiple_of(evaluate_every) || done == steps;
+        (evaluate, evaluate || done.is_multiple_of(save_every))
+    }
+
+    /// Notes pictures that were left out, and tells each once.
+    fn tell(&mut self, pictures: Vec<Skipped>) {
+        for picture in pictures {
+            if !self.skipped.contains(&picture) {
+                self.observer.left_out(&picture);
+                self.skipped.push(picture);
             }
         }
-        self.skipped.extend(loader.skipped());
-        Ok(stopped)
     }
 
     fn loader(&self, first_step: usize) -> Result<TrainLoader, TransferError> {
@@ -182,9 +206,9 @@ impl<'a> Run<'a> {
 
     fn step(&mut self, loader: &mut TrainLoader) -> Result<(), TransferError> {
         let start = Instant::now();
-        let batch = loader.next().transpose()?.ok_or_else(|| {
-            TransferError::Argument("the training data ended before the last step".to_owned())
-        })?;
+        let ended = || TransferError::Argument("the training data ended before the last step".to_owned());
+        let batch = loader.next().transpose()?.ok_or_else(ended)?;
+        self.tell(loader.newly_skipped());
         let report = self.trainer.take_step(batch)?;
         let images_per_second = report.images as f64 / start.elapsed().as_secs_f64().max(f64::MIN_POSITIVE);
         self.observer.step(&report, images_per_second);
@@ -195,12 +219,13 @@ impl<'a> Run<'a> {
         let Some(score) = self.score()? else {
             return Ok(());
         };
-        self.log.score(&score)?;
         if self.best.is_none_or(|best| score.beats(&best)) {
-            state::save_best(&self.trainer.network(), &score, &self.folder.best())?;
+            let network = self.trainer.network();
+            state::save_best(&network, &self.identity, &score, &self.folder.best())?;
             self.best = Some(score);
         }
-        Ok(())
+        // Last, because a line of the log says that all of this is done.
+        self.log.score(&score)
     }
 
     /// Validation scores of the weights as they are.
@@ -239,11 +264,7 @@ impl<'a> Run<'a> {
         };
         let device = self.trainer.device();
         let (evaluation, skipped) = evaluate(network, data, processor, options, &device, &mut go_on)?;
-        for picture in skipped {
-            if !self.skipped.contains(&picture) {
-                self.skipped.push(picture);
-            }
-        }
+        self.tell(skipped);
         Ok(evaluation.report())
     }
 
@@ -257,33 +278,202 @@ impl<'a> Run<'a> {
 
     fn write_card(&self, validation: Option<&Score>, test: Option<&Report>) -> Result<(), TransferError> {
         let recipe = self.trainer.recipe();
-        let (steps, end) = (self.trainer.step_number(), recipe.schedule.end);
-        let chosen = validation.filter(|score| score.steps != steps).map(|score| {
-            let steps = score.steps;
-            format!(" These are the weights after {steps} steps, which scored best.")
-        });
+        let base_model = self.options.base_model.as_deref();
+        let base_model = base_model.filter(|_| !recipe.from_scratch);
         let card = model_card(&CardFacts {
             model: &self.options.model_name,
-            base_model: self
-                .options
-                .base_model
-                .as_deref()
-                .filter(|_| !recipe.from_scratch),
+            base_model,
             data: &self.options.data_name,
             sets: self.data,
             crop: recipe.resolution.crop,
-            method: &format!(
-                "{} It follows the BiT-HyperRule with the numbers below; {steps} of {end} steps were taken.{}",
-                match recipe.from_scratch {
-                    true => "It started from random weights.",
-                    false => "It started from the pretrained weights.",
-                },
-                chosen.unwrap_or_default()
-            ),
+            method: &training_method(recipe, self.trainer.step_number(), validation),
+            left_out: self.skipped.len(),
             recipe: recipe.to_json(),
             validation,
             test,
         });
         write_whole(&self.folder.card(), &card)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::Path;
+
+    use bit_config::hyperrule::Resolution;
+
+    use super::*;
+    use crate::data::{Example, ImageSource, LabelTask};
+    use crate::panics::catch_quietly;
+    use crate::train::RecipeOptions;
+    use crate::train::test_support::small_trainer;
+
+    fn png(shade: u8) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, 8, 8);
+        encoder.set_color(png::ColorType::Grayscale);
+        let pixels: Vec<u8> = (0..64).map(|place| shade.wrapping_mul(place)).collect();
+        encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+        bytes
+    }
+
+    /// Six pictures of three classes, then those of these bytes.
+    fn pictures(more: &[&[u8]]) -> Arc<DataSet> {
+        let pictures = (1..7).map(png).chain(more.iter().map(|bytes| bytes.to_vec()));
+        let example = |(index, bytes): (usize, Vec<u8>)| Example {
+            image: ImageSource::Encoded {
+                name: format!("picture {index}").into(),
+                bytes: bytes.into(),
+            },
+            labels: vec![index % 3],
+        };
+        Arc::new(DataSet {
+            classes: (0..3).map(|class| format!("class {class}")).collect(),
+            examples: pictures.enumerate().map(example).collect(),
+            task: LabelTask::SingleLabel,
+        })
+    }
+
+    fn data(validated: bool) -> RunData {
+        RunData {
+            train: pictures(&[]),
+            validation: validated.then(|| pictures(&[])),
+            test: None,
+        }
+    }
+
+    /// A run of six steps, scored after every second.
+    fn run(
+        folder: &Path,
+        data: &RunData,
+        resume: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, TransferError> {
+        let recipe = RecipeOptions {
+            steps: Some(6),
+            batch_size: Some(4),
+            resolution: Some(Resolution { resize: 18, crop: 16 }),
+            ..RecipeOptions::default()
+        };
+        let options = RunOptions {
+            resume,
+            evaluate_every: Some(2),
+            save_every: Some(100),
+            threads: 1,
+            ..RunOptions::new(folder)
+        };
+        finetune(small_trainer(&recipe, 3), data, &options, observer)
+    }
+
+    struct Nobody;
+    impl Observer for Nobody {}
+
+    fn files(folder: &Path) -> [Vec<u8>; 3] {
+        let files = [
+            "model.safetensors",
+            "checkpoints/last.safetensors",
+            "checkpoints/best.safetensors",
+        ];
+        files.map(|file| std::fs::read(folder.join(file)).unwrap())
+    }
+
+    #[test]
+    fn the_best_of_a_run_that_has_no_checkpoint_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = small_trainer(&RecipeOptions::default(), 3);
+        let score = Score {
+            steps: 3,
+            loss: 0.0,
+            top1: 1.0,
+            top5: 1.0,
+        };
+        let best = folder.path().join("checkpoints/best.safetensors");
+        std::fs::create_dir(best.parent().unwrap()).unwrap();
+        std::fs::write(folder.path().join("checkpoints/.tmpAbCdEf"), "half").unwrap();
+        let identity = Identity::of(&other, data(false).fingerprints());
+        state::save_best(&other.network(), &identity, &score, &best).unwrap();
+        for resume in [false, true] {
+            let outcome = run(folder.path(), &data(false), resume, &mut Nobody).unwrap();
+            assert_eq!((outcome.validation, best.exists()), (None, false));
+        }
+        assert!(!folder.path().join("checkpoints/.tmpAbCdEf").exists());
+    }
+
+    /// Ends the process, as it were, during the evaluation of this number.
+    struct Killer(usize);
+    impl Observer for Killer {
+        fn evaluating(&mut self, done: usize, _: usize) {
+            self.0 -= usize::from(done == 0);
+            assert!(self.0 > 0, "killed");
+        }
+    }
+
+    #[test]
+    fn a_run_that_ends_during_an_evaluation_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
+        run(&whole, &data(true), false, &mut Nobody).unwrap();
+        for (evaluation, resume) in [(2, false), (1, true), (2, true)] {
+            let result = catch_quietly(|| run(&killed, &data(true), resume, &mut Killer(evaluation)));
+            assert!(result.is_none(), "it was to be killed");
+            assert!(killed.join("checkpoints/last.safetensors").exists());
+        }
+        run(&killed, &data(true), true, &mut Nobody).unwrap();
+        assert!(files(&whole) == files(&killed), "the results differ");
+        let log = std::fs::read_to_string(killed.join("metrics.jsonl")).unwrap();
+        let scored: Vec<&str> = log.lines().filter(|line| line.contains("validation")).collect();
+        assert_eq!(scored.len(), 3, "{scored:?}");
+    }
+
+    /// Asks for the end during the first evaluation.
+    #[derive(Default)]
+    struct Impatient {
+        asked: bool,
+    }
+    impl Observer for Impatient {
+        fn evaluating(&mut self, _: usize, _: usize) {
+            self.asked = true;
+        }
+        fn stop(&mut self) -> bool {
+            self.asked
+        }
+    }
+
+    #[test]
+    fn a_stop_during_an_evaluation_ends_the_run_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let outcome = run(folder.path(), &data(true), false, &mut Impatient::default()).unwrap();
+        assert_eq!((outcome.steps, outcome.stopped), (2, true));
+        assert_eq!(outcome.validation.map(|score| score.steps), Some(2));
+    }
+
+    #[derive(Default)]
+    struct Listener(Vec<String>);
+    impl Observer for Listener {
+        fn left_out(&mut self, picture: &Skipped) {
+            self.0.push(picture.image.clone());
+        }
+    }
+
+    #[test]
+    fn pictures_that_are_left_out_are_told_once_and_counted_in_the_card() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = RunData {
+            train: pictures(&[b"bad"]),
+            validation: Some(pictures(&[b"bad"])),
+            test: None,
+        };
+        let mut listener = Listener::default();
+        let outcome = run(folder.path(), &data, false, &mut listener).unwrap();
+        assert_eq!(
+            (listener.0, outcome.skipped.len()),
+            (vec!["picture 6".to_owned()], 1)
+        );
+        let card = std::fs::read_to_string(folder.path().join("README.md")).unwrap();
+        assert!(
+            card.contains("1 of them could not be used and was left out."),
+            "{card}"
+        );
     }
 }

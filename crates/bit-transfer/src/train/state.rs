@@ -1,20 +1,16 @@
 //! Everything the next step depends on, in one file that appears whole or not at all.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use bit_convert::{Checkpoint, DType as StoredDType, Entry, TensorInfo, write_safetensors};
 use bit_model::{BitForImageClassification, load_parameters, named_parameters};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::TransferError;
-use crate::train::options::Fingerprints;
+use crate::train::identity::{Identity, field, json, refuse};
 use crate::train::outcome::Score;
 use crate::train::parameters;
-use crate::train::recipe::Recipe;
 use crate::train::trainer::Trainer;
 
 /// Metadata that makes a safetensors file a training state.
@@ -25,10 +21,10 @@ const MEAN: &str = "mean";
 const SCORE: &str = "score";
 
 /// Writes weights, the optimizer's slots, the running means and the step.
-pub(crate) fn save(trainer: &Trainer, data: &Fingerprints, path: &Path) -> Result<(), TransferError> {
-    let mut entries = weights(&trainer.replica.model, &format!("{MODEL}."));
+pub(crate) fn save(trainer: &Trainer, run: &Identity, path: &Path) -> Result<(), TransferError> {
+    let mut entries = weights(trainer.replica.model(), &format!("{MODEL}."));
     let slots = trainer.optimizer.slot_names();
-    for (name, id) in parameters::ids(&trainer.replica.model) {
+    for (name, id) in parameters::ids(trainer.replica.model()) {
         for (slot, tensor) in slots.iter().zip(trainer.optimizer.slots(id)) {
             entries.push(flat_entry(format!("{slot}.{name}"), tensor));
         }
@@ -36,19 +32,14 @@ pub(crate) fn save(trainer: &Trainer, data: &Fingerprints, path: &Path) -> Resul
             entries.push(flat_entry(format!("{MEAN}.{name}"), mean));
         }
     }
-    let metadata = [
-        ("format", FORMAT.to_owned()),
-        ("step", trainer.step.to_string()),
-        ("recipe", json(trainer.recipe())),
-        ("classes", json(&classes(trainer))),
-        ("data", json(data)),
-    ];
-    let metadata = metadata.map(|(key, value)| (key.to_owned(), value)).into();
+    let mut metadata = run.metadata();
+    metadata.insert("format".to_owned(), FORMAT.to_owned());
+    metadata.insert("step".to_owned(), trainer.step.to_string());
     Ok(write_safetensors(path, entries, &metadata)?)
 }
 
-/// Puts a saved state into a trainer of the same recipe, for the same data.
-pub(crate) fn restore(trainer: &mut Trainer, data: &Fingerprints, path: &Path) -> Result<(), TransferError> {
+/// Puts a saved state into the trainer of the same run.
+pub(crate) fn restore(trainer: &mut Trainer, run: &Identity, path: &Path) -> Result<(), TransferError> {
     let file = Checkpoint::open(path)?;
     let metadata = file.metadata();
     if metadata.get("format").map(String::as_str) != Some(FORMAT) {
@@ -56,28 +47,13 @@ pub(crate) fn restore(trainer: &mut Trainer, data: &Fingerprints, path: &Path) -
         return Err(refuse(
             path,
             found,
-            "a file written by `bit finetune` would be right".to_owned(),
+            "a file written by `bit finetune` would be right",
         ));
     }
-    let recipe: Recipe = field(path, metadata, "recipe")?;
-    if let Some(difference) = recipe.difference(trainer.recipe()) {
-        return Err(refuse(path, format!("a run with {difference}"), same_recipe()));
-    }
-    let found: Vec<String> = field(path, metadata, "classes")?;
-    if found != classes(trainer) {
-        return Err(refuse(path, "a run on other classes".to_owned(), same_recipe()));
-    }
-    let found: Fingerprints = field(path, metadata, "data")?;
-    if let Some(difference) = found.difference(data) {
-        let expected = "resume with the data that the run was started with, or start a run in another folder";
-        return Err(refuse(
-            path,
-            format!("a run on {difference}"),
-            expected.to_owned(),
-        ));
-    }
+    run.check(path, metadata)?;
     let step = field(path, metadata, "step")?;
-    trainer.replica.model = read_weights(trainer.replica.model.clone(), &file, &format!("{MODEL}."))?;
+    let model = read_weights(trainer.replica.model().clone(), &file, &format!("{MODEL}."))?;
+    trainer.replica.change(|_| model);
     restore_slots(trainer, &file)?;
     trainer.step = step;
     trainer.settle();
@@ -87,20 +63,24 @@ pub(crate) fn restore(trainer: &mut Trainer, data: &Fingerprints, path: &Path) -
 /// Writes the weights that scored best, with their score: one file, so that the two always belong together.
 pub(crate) fn save_best(
     network: &BitForImageClassification,
+    run: &Identity,
     score: &Score,
     path: &Path,
 ) -> Result<(), TransferError> {
-    let metadata = [("format", "pt".to_owned()), (SCORE, json(score))];
-    let metadata = metadata.map(|(key, value)| (key.to_owned(), value)).into();
+    let mut metadata = run.metadata();
+    metadata.insert("format".to_owned(), "pt".to_owned());
+    metadata.insert(SCORE.to_owned(), json(score));
     Ok(write_safetensors(path, weights(network, ""), &metadata)?)
 }
 
-/// The score of the best weights; `None` when nothing was evaluated yet.
-pub(crate) fn read_score(path: &Path) -> Result<Option<Score>, TransferError> {
+/// The score of the run's best weights; `None` when nothing was evaluated yet.
+pub(crate) fn read_score(run: &Identity, path: &Path) -> Result<Option<Score>, TransferError> {
     if !path.exists() {
         return Ok(None);
     }
-    field(path, Checkpoint::open(path)?.metadata(), SCORE).map(Some)
+    let file = Checkpoint::open(path)?;
+    run.check(path, file.metadata())?;
+    field(path, file.metadata(), SCORE).map(Some)
 }
 
 /// A network's parameters as entries of a file, their names after a prefix.
@@ -134,7 +114,7 @@ fn restore_slots(trainer: &mut Trainer, file: &Checkpoint) -> Result<(), Transfe
     let device = trainer.device();
     let names = trainer.optimizer.slot_names();
     trainer.means.clear();
-    for parameter in named_parameters(&trainer.replica.model) {
+    for parameter in named_parameters(trainer.replica.model()) {
         let (name, elements) = (&parameter.name, parameter.shape.iter().product());
         let slot = |slot: &&str| read_flat(file, &format!("{slot}.{name}"), elements, &device).transpose();
         let slots = names.iter().filter_map(slot).collect::<Result<Vec<_>, _>>()?;
@@ -166,11 +146,8 @@ fn read(file: &Checkpoint, name: &str, shape: &[usize]) -> Result<TensorData, Tr
     let tensor = file.read(name)?;
     if tensor.shape != shape || tensor.dtype != StoredDType::F32 {
         let found = format!("`{name}` is {} {:?}", tensor.dtype, tensor.shape);
-        return Err(refuse(
-            file.path(),
-            found,
-            format!("float32 {shape:?} would be right"),
-        ));
+        let expected = format!("float32 {shape:?} would be right");
+        return Err(refuse(file.path(), found, &expected));
     }
     Ok(TensorData::from_bytes_vec(tensor.bytes, tensor.shape, DType::F32))
 }
@@ -189,48 +166,15 @@ fn bytes(data: TensorData) -> Cow<'static, [u8]> {
     Cow::Owned(data.convert::<f32>().into_bytes().to_vec())
 }
 
-fn classes(trainer: &Trainer) -> Vec<String> {
-    (0..trainer.config().num_labels())
-        .map(|index| trainer.config().label(index))
-        .collect()
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("invariant: recipes, names and scores have text keys")
-}
-
-fn field<T: DeserializeOwned>(
-    path: &Path,
-    metadata: &BTreeMap<String, String>,
-    key: &str,
-) -> Result<T, TransferError> {
-    let text = metadata.get(key).map_or("", String::as_str);
-    serde_json::from_str(text).map_err(|error| {
-        let expected = "a state that this version of bit-burn wrote would be right".to_owned();
-        refuse(path, format!("its {key} cannot be read: {error}"), expected)
-    })
-}
-
-fn refuse(path: &Path, found: String, expected: String) -> TransferError {
-    let path = path.to_path_buf();
-    TransferError::Run {
-        path,
-        found,
-        expected,
-    }
-}
-
-fn same_recipe() -> String {
-    "resume with the arguments that the run was started with".to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use super::*;
     use crate::data::{DataSet, Example, ImageSource, LabelTask};
+    use crate::train::options::Fingerprints;
     use crate::train::test_support::{small_trainer, take_steps};
     use crate::train::{OptimizerKind, RecipeOptions, RunData};
 
@@ -263,6 +207,10 @@ mod tests {
         data.fingerprints()
     }
 
+    fn run(trainer: &Trainer) -> Identity {
+        Identity::of(trainer, data(4, 0, true))
+    }
+
     fn file(folder: &tempfile::TempDir, name: &str) -> std::path::PathBuf {
         folder.path().join(name)
     }
@@ -273,14 +221,14 @@ mod tests {
         for optimizer in [OptimizerKind::Sgd, OptimizerKind::AdamW] {
             let (mut whole, mut resumed) = (trainer(optimizer, 3), trainer(optimizer, 3));
             take_steps(&mut whole, 7);
-            let data = data(4, 0, true);
-            save(&whole, &data, &file(&folder, "at 7")).unwrap();
-            restore(&mut resumed, &data, &file(&folder, "at 7")).unwrap();
+            let run = run(&whole);
+            save(&whole, &run, &file(&folder, "at 7")).unwrap();
+            restore(&mut resumed, &run, &file(&folder, "at 7")).unwrap();
             for trainer in [&mut whole, &mut resumed] {
                 take_steps(trainer, 12);
             }
-            save(&whole, &data, &file(&folder, "whole")).unwrap();
-            save(&resumed, &data, &file(&folder, "resumed")).unwrap();
+            save(&whole, &run, &file(&folder, "whole")).unwrap();
+            save(&resumed, &run, &file(&folder, "resumed")).unwrap();
             let bytes = |name: &str| std::fs::read(file(&folder, name)).unwrap();
             assert!(bytes("whole") == bytes("resumed"), "{optimizer:?}");
         }
@@ -296,9 +244,55 @@ mod tests {
             top5: 1.0,
         };
         let path = file(&folder, "best");
-        assert_eq!(read_score(&path).unwrap(), None);
-        save_best(&trainer(OptimizerKind::Sgd, 3).network(), &score, &path).unwrap();
-        assert_eq!(read_score(&path).unwrap(), Some(score));
+        let trainer = trainer(OptimizerKind::Sgd, 3);
+        let this = run(&trainer);
+        assert_eq!(read_score(&this, &path).unwrap(), None);
+        save_best(&trainer.network(), &this, &score, &path).unwrap();
+        assert_eq!(read_score(&this, &path).unwrap(), Some(score));
+    }
+
+    #[test]
+    fn the_best_weights_of_another_run_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let score = Score {
+            steps: 5,
+            loss: 0.5,
+            top1: 1.0,
+            top5: 1.0,
+        };
+        let (ours, other) = (trainer(OptimizerKind::Sgd, 3), trainer(OptimizerKind::AdamW, 3));
+        let path = file(&folder, "best");
+        save_best(&other.network(), &run(&other), &score, &path).unwrap();
+        let error = read_score(&run(&ours), &path).unwrap_err().to_string();
+        assert!(
+            error.contains("optimizer \"adamw\" instead of \"sgd\""),
+            "{error}"
+        );
+        save_best(
+            &ours.network(),
+            &Identity::of(&ours, data(5, 0, true)),
+            &score,
+            &path,
+        )
+        .unwrap();
+        let error = read_score(&run(&ours), &path).unwrap_err().to_string();
+        assert!(error.contains("5 training images instead of 4"), "{error}");
+    }
+
+    #[test]
+    fn a_network_that_computes_something_else_is_refused_by_the_field_that_differs() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ours = trainer(OptimizerKind::Sgd, 3);
+        save(&ours, &run(&ours), &file(&folder, "state")).unwrap();
+        ours.config.num_groups = 4;
+        let this = run(&ours);
+        let error = restore(&mut ours, &this, &file(&folder, "state"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("num_groups 8 instead of 4") && error.contains("the model that"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -306,9 +300,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut found = trainer(OptimizerKind::Sgd, 3);
         take_steps(&mut found, 2);
-        save(&found, &data(4, 0, true), &file(&folder, "state")).unwrap();
+        save(&found, &run(&found), &file(&folder, "state")).unwrap();
         let message = |trainer: &mut Trainer, name: &str| {
-            restore(trainer, &data(4, 0, true), &file(&folder, name))
+            let this = run(trainer);
+            restore(trainer, &this, &file(&folder, name))
                 .unwrap_err()
                 .to_string()
         };
@@ -319,11 +314,9 @@ mod tests {
         assert!(message(&mut trainer(OptimizerKind::Sgd, 4), "state").contains("classes 3 instead of 4"));
 
         let other_data = |data: Fingerprints| {
-            let error = restore(
-                &mut trainer(OptimizerKind::Sgd, 3),
-                &data,
-                &file(&folder, "state"),
-            );
+            let mut trainer = trainer(OptimizerKind::Sgd, 3);
+            let this = Identity::of(&trainer, data);
+            let error = restore(&mut trainer, &this, &file(&folder, "state"));
             error.unwrap_err().to_string()
         };
         for (data, message) in [
@@ -341,7 +334,7 @@ mod tests {
             );
         }
 
-        let weights = weights(&found.replica.model, "");
+        let weights = weights(found.replica.model(), "");
         write_safetensors(&file(&folder, "model"), weights, &BTreeMap::new()).unwrap();
         assert!(message(&mut found, "model").contains("not the state of a training run"));
 

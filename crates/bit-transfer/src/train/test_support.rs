@@ -7,17 +7,17 @@ use burn::tensor::Device;
 use crate::data::{Batch, LabelTask, Random, Targets};
 use crate::train::{DataFacts, Recipe, RecipeOptions, Trainer};
 
-/// `builtin:mnist` with a new head, before 20 steps on the CPU.
+/// `builtin:mnist` with a new head, before 20 steps on the CPU unless told otherwise.
 pub(crate) fn small_trainer(options: &RecipeOptions, classes: usize) -> Trainer {
     let options = RecipeOptions {
-        steps: Some(20),
+        steps: options.steps.or(Some(20)),
         ..options.clone()
     };
     let facts = DataFacts {
         examples: 4,
         classes,
         task: LabelTask::SingleLabel,
-        image_size: [8, 8],
+        image_size: Some([8, 8]),
     };
     let recipe = Recipe::resolve(&options, &facts).unwrap();
     let pretrained = Pretrained::open("builtin:mnist").unwrap();

@@ -73,11 +73,7 @@ impl Trainer {
         };
         let mut trainer = Self {
             optimizer: Optimizer::new(&recipe),
-            replica: Replica {
-                model: zero_head(model),
-                frozen: None,
-                device,
-            },
+            replica: Replica::new(zero_head(model), device),
             others: Vec::new(),
             means: Flat::new(),
             step: 0,
@@ -112,11 +108,11 @@ impl Trainer {
 
     /// After the weights were put in: what follows from them.
     pub(crate) fn settle(&mut self) {
-        let replica = &mut self.replica;
-        replica.model = parameters::freeze(replica.model.clone(), self.recipe.freeze);
-        replica.frozen = (self.recipe.freeze == Freeze::Backbone).then(|| replica.model.bit.valid());
+        let (replica, freeze) = (&mut self.replica, self.recipe.freeze);
+        replica.change(|model| parameters::freeze(model, freeze));
+        replica.frozen = (freeze == Freeze::Backbone).then(|| replica.model().bit.valid());
         if let Some(keep) = self.recipe.ema.filter(|_| self.means.is_empty()) {
-            parameters::average(&replica.model, &mut self.means, keep);
+            parameters::average(replica.model(), &mut self.means, keep);
         }
     }
 
@@ -142,7 +138,7 @@ impl Trainer {
 
     /// The network as it would be saved now, without gradients; with an EMA, the mean of its weights.
     pub fn network(&self) -> BitForImageClassification {
-        parameters::with_values(&self.replica.model, &self.means)
+        parameters::with_values(self.replica.model(), &self.means)
     }
 
     /// Takes the recipe's next step with its batch.
@@ -191,11 +187,11 @@ impl Trainer {
         if !loss.is_finite() {
             return Err(self.diverged(format!("the loss is {loss}")));
         }
-        let model = self.replica.model.clone();
-        self.replica.model =
-            parameters::update(model, gradients, &mut self.optimizer, learning_rate, self.step);
+        let (optimizer, step) = (&mut self.optimizer, self.step);
+        let update = |model| parameters::update(model, gradients, optimizer, learning_rate, step);
+        self.replica.change(update);
         if let Some(keep) = self.recipe.ema {
-            parameters::average(&self.replica.model, &mut self.means, warmed_up(keep, self.step));
+            parameters::average(self.replica.model(), &mut self.means, warmed_up(keep, self.step));
         }
         let report = StepReport {
             step: self.step,
@@ -209,7 +205,7 @@ impl Trainer {
 
     /// Whether the weights may be saved. A finite loss does not tell: its gradients can overflow.
     pub(crate) fn check_finite(&self) -> Result<(), TransferError> {
-        match parameters::first_not_finite(&self.replica.model) {
+        match parameters::first_not_finite(self.replica.model()) {
             Some(name) => Err(self.diverged(format!("`{name}` has values that are not finite"))),
             None => Ok(()),
         }

@@ -67,6 +67,34 @@ fn parquet_files_of_the_hub_have_names_splits_and_pictures() {
 }
 
 #[test]
+fn a_clone_of_the_hub_may_have_its_files_in_the_folder_of_a_configuration() {
+    let folder = tempdir().unwrap();
+    let copy = |to: &str| {
+        let from = fixture("parquet/hub/data");
+        for file in std::fs::read_dir(from).unwrap() {
+            let file = file.unwrap();
+            let name = file.file_name().into_string().unwrap();
+            write(
+                &folder.path().join(to).join(name),
+                std::fs::read(file.path()).unwrap(),
+            );
+        }
+    };
+    copy("plain_text");
+    write(&folder.path().join("README.md"), "# A data set");
+    write(&folder.path().join(".git/config"), "");
+    std::fs::create_dir(folder.path().join("assets")).unwrap();
+    let splits = open(folder.path()).unwrap();
+    assert_eq!((splits.train.len(), splits.test.unwrap().len()), (7, 2));
+    copy("other/train");
+    let error = open(folder.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("parquet files in 2 folders (other, plain_text); expected the path of one of them"),
+        "{error}"
+    );
+}
+
+#[test]
 fn one_parquet_file_is_data_that_is_not_divided() {
     let splits = open(&fixture("parquet/hub/data/test-00000-of-00001.parquet")).unwrap();
     assert_eq!((splits.train.len(), splits.test.is_none()), (2, true));

@@ -8,7 +8,7 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::background::{Background, Stop};
-use super::{Batch, LoaderOptions, SkipList, Skipped, Targets};
+use super::{Batch, LoaderOptions, SkipList, Skipped, Targets, guarded};
 use crate::TransferError;
 use crate::data::DataSet;
 
@@ -117,9 +117,7 @@ impl Maker {
         let maker = &*self;
         let prepare = |index: usize| {
             let image = &maker.data.examples[index].image;
-            image
-                .input()
-                .and_then(|input| maker.processor.preprocess_one(&input, &options))
+            guarded(|| maker.processor.preprocess_one(&image.input()?, &options))
         };
         let prepared: Vec<_> = self.pool.install(|| {
             range

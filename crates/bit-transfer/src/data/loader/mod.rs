@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use crate::TransferError;
 use crate::data::{DataSet, ImageSource, LabelTask};
+use crate::panics::catch_quietly;
 
 pub use eval::EvalLoader;
 pub use train::TrainLoader;
@@ -148,17 +149,35 @@ impl Targets {
     }
 }
 
-/// Pictures that turned out to be unusable, by their index.
+/// What a decoder makes of a picture; should the picture make it panic, that is the picture's fault.
+fn guarded<T>(decode: impl FnOnce() -> Result<T, ImageError>) -> Result<T, ImageError> {
+    let gave_up = || ImageError::Decode {
+        format: "image",
+        message: "the decoder gave up".into(),
+        offset: None,
+    };
+    catch_quietly(decode).unwrap_or_else(|| Err(gave_up()))
+}
+
+/// Pictures that turned out to be unusable.
 #[derive(Clone, Debug, Default)]
-struct SkipList(Arc<Mutex<BTreeMap<usize, Skipped>>>);
+struct SkipList(Arc<Mutex<Found>>);
+
+#[derive(Debug, Default)]
+struct Found {
+    /// By their index.
+    all: BTreeMap<usize, Skipped>,
+    /// Those that nobody has asked for yet.
+    new: Vec<Skipped>,
+}
 
 impl SkipList {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, Skipped>> {
+    fn lock(&self) -> MutexGuard<'_, Found> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn has(&self, index: usize) -> bool {
-        self.lock().contains_key(&index)
+        self.lock().all.contains_key(&index)
     }
 
     /// Notes a picture that cannot be used, which is an error when that was asked for.
@@ -179,17 +198,25 @@ impl SkipList {
             return Err(TransferError::Image { image, source });
         }
         let reason = source.to_string();
-        self.lock().insert(index, Skipped { image, reason });
+        let (mut found, picture) = (self.lock(), Skipped { image, reason });
+        if found.all.insert(index, picture.clone()).is_none() {
+            found.new.push(picture);
+        }
         Ok(())
     }
 
     fn list(&self) -> Vec<Skipped> {
-        self.lock().values().cloned().collect()
+        self.lock().all.values().cloned().collect()
+    }
+
+    /// Those that were found since the last call.
+    fn take_new(&self) -> Vec<Skipped> {
+        std::mem::take(&mut self.lock().new)
     }
 
     /// The error when no picture is left.
     fn nothing_left(&self, place: &str) -> TransferError {
-        let first = self.lock().values().next().cloned();
+        let first = self.lock().all.values().next().cloned();
         TransferError::NoImages {
             place: place.into(),
             expected: match first {
@@ -199,5 +226,25 @@ impl SkipList {
                 None => "at least one".into(),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_decoder_that_panics_is_a_picture_that_cannot_be_used() {
+        let list = SkipList::default();
+        let error = guarded(|| -> Result<(), ImageError> { panic!("index out of bounds") }).unwrap_err();
+        list.add(3, &ImageSource::Path("a.gif".into()), error, false)
+            .unwrap();
+        let expected = Skipped {
+            image: "a.gif".into(),
+            reason: "broken image file: the decoder gave up".into(),
+        };
+        assert_eq!(list.take_new(), std::slice::from_ref(&expected));
+        assert_eq!((list.list(), list.take_new()), (vec![expected], vec![]));
     }
 }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::background::{Background, Stop};
 use super::cache::Cache;
 use super::order::Order;
-use super::{Batch, LoaderOptions, SkipList, Skipped, Targets};
+use super::{Batch, LoaderOptions, SkipList, Skipped, Targets, guarded};
 use crate::TransferError;
 use crate::data::transform::Augment;
 use crate::data::{DataSet, Random, TrainTransform};
@@ -58,6 +58,11 @@ impl TrainLoader {
     /// have not been asked for.
     pub fn skipped(&self) -> Vec<Skipped> {
         self.skipped.list()
+    }
+
+    /// Those that were left out since the last call.
+    pub fn newly_skipped(&mut self) -> Vec<Skipped> {
+        self.skipped.take_new()
     }
 }
 
@@ -137,7 +142,7 @@ impl Maker {
             return Ok(None);
         }
         let image = &self.data.examples[index].image;
-        match self.cache.get(index, || self.augment.resize(image)) {
+        match self.cache.get(index, || guarded(|| self.augment.resize(image))) {
             Ok(picture) => Ok(Some(picture)),
             Err(error) => self
                 .skipped
