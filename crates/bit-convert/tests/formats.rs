@@ -85,6 +85,22 @@ fn the_index_file_itself_opens_the_shards_and_their_configuration() {
 }
 
 #[test]
+fn a_header_whose_length_looks_like_json_is_not_taken_for_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    // Lengths whose first byte is `{`, and whose first two are a space and `{`.
+    for length in [0x7b, 0x7b20] {
+        let mut header = br#"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#.to_vec();
+        header.resize(length, b' ');
+        let file = [&(length as u64).to_le_bytes()[..], &header, &[5, 6]].concat();
+        std::fs::write(&path, file).unwrap();
+        let opened = Checkpoint::open(&path).unwrap();
+        assert_eq!(opened.format(), Format::Safetensors);
+        assert_eq!(opened.read("a").unwrap().bytes, [5, 6]);
+    }
+}
+
+#[test]
 fn an_index_that_names_a_tensor_twice_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors.index.json");
