@@ -1,10 +1,11 @@
 //! From the names and layouts a file happens to use to those of transformers, once, at the edge.
 
 use crate::checkpoint::Checkpoint;
+use crate::entry::Entry;
 use crate::error::{ConvertError, Result};
 use crate::layout::Layout;
 use crate::names::{Dialect, Part, Slot, without_counters};
-use crate::tensor::{DType, Entry, Tensor, TensorInfo};
+use crate::tensor::{DType, Tensor, TensorInfo};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A checkpoint's BiT network under transformers' names (`bit.…`, `classifier.1.…`) and in PyTorch's layouts,
@@ -30,8 +31,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// When there is no BiT network, a parameter occurs twice, or one is not of floating-point numbers or has a shape
-    /// that its kind cannot have.
+    /// When there is no BiT network, a parameter occurs twice, or one is not of floating-point numbers or has a shape that its kind cannot have.
     pub fn to_transformers(&self) -> Result<BitTensors<'_>> {
         let names: Vec<_> = self.tensors().iter().map(|info| info.name.as_str()).collect();
         let Some((dialect, prefix)) = recognise(&names) else {
@@ -153,7 +153,7 @@ impl<'a> BitTensors<'a> {
             });
         };
         let info = &self.tensors[index];
-        let bytes = self.entry(index).read(self.checkpoint.path())?.into_owned();
+        let bytes = self.entry(index).into_bytes(self.checkpoint.path())?.into_owned();
         Ok(Tensor {
             dtype: info.dtype,
             shape: info.shape.clone(),
@@ -184,12 +184,10 @@ impl<'a> BitTensors<'a> {
 
     fn entry(&self, index: usize) -> Entry<'_> {
         let (source, layout) = self.sources[index];
-        let stored = &self.checkpoint.tensors()[source];
-        let (shape, size) = (stored.shape.as_slice(), stored.dtype.size());
+        let rank = self.checkpoint.tensors()[source].shape.len();
         let info = self.tensors[index].clone();
-        self.checkpoint.entry(source).map(info, move |bytes| {
-            Ok(layout.rearrange_to_transformers(bytes, shape, size))
-        })
+        let stored = self.checkpoint.entry(source);
+        stored.rearranged(info, layout.axes_to_transformers(rank))
     }
 }
 

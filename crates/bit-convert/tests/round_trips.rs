@@ -1,7 +1,7 @@
 //! Any format to any other and back keeps every bit.
 #![allow(clippy::unwrap_used)]
 
-use bit_config::BitConfig;
+use bit_config::{BitConfig, ImageProcessorConfig};
 use bit_convert::{
     Checkpoint, ConvertError, ConvertOptions, DType, Dialect, Entry, Format, Target, convert, write_burnpack,
     write_npz, write_onnx, write_pytorch, write_safetensors,
@@ -262,7 +262,8 @@ fn above_the_limit_a_folder_has_shards_and_onnx_a_second_file() {
     let model = folder.path().join("model.onnx");
     let converted = convert(&source, &model, Target::Onnx, &options).unwrap();
     let data = folder.path().join("model.onnx.data");
-    assert_eq!(converted.files, [model.clone(), data.clone()]);
+    assert_eq!(converted.files, [data.clone(), model.clone()]);
+    assert_eq!(converted.weights, model);
     let tensors: usize = source.tensors().iter().map(|info| info.byte_len()).sum();
     assert_eq!(std::fs::metadata(data).unwrap().len(), tensors as u64);
     assert!(std::fs::metadata(model).unwrap().len() < tensors as u64);
@@ -308,6 +309,67 @@ fn a_folder_in_which_other_weights_would_be_read_is_refused() {
     ] {
         convert(&source, destination, target, &options).unwrap();
     }
+}
+
+#[test]
+fn an_image_processor_of_other_weights_is_never_left_beside_the_new_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let stale = folder.path().join("preprocessor_config.json");
+    std::fs::write(&stale, "{}").unwrap();
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    for target in [
+        Target::Transformers,
+        Target::Pytorch,
+        Target::Google,
+        Target::Burnpack,
+        Target::Onnx,
+    ] {
+        let refused = convert(&source, folder.path(), target, &ConvertOptions::default()).unwrap_err();
+        let message = refused.to_string();
+        assert!(
+            message.contains("preprocessor_config.json: is there already")
+                && message.contains("beside the source"),
+            "{message}"
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "{target}");
+    }
+    let options = ConvertOptions {
+        processor: Some(ImageProcessorConfig::default()),
+        ..ConvertOptions::default()
+    };
+    convert(&source, folder.path(), Target::Transformers, &options).unwrap();
+    assert_ne!(std::fs::read_to_string(&stale).unwrap(), "{}");
+}
+
+#[test]
+fn weights_and_configurations_are_replaced_together_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let old = ConvertOptions::default();
+    convert(&source, folder.path(), Target::Transformers, &old).unwrap();
+    let before = (read("model.safetensors"), read("config.json"));
+    let half = ConvertOptions {
+        dtype: Some(DType::F16),
+        processor: Some(ImageProcessorConfig::default()),
+        ..ConvertOptions::default()
+    };
+    // A folder where the processor has to go: the weights are in place by then.
+    let taken = folder.path().join("preprocessor_config.json");
+    std::fs::create_dir(&taken).unwrap();
+    let failed = convert(&source, folder.path(), Target::Transformers, &half).unwrap_err();
+    assert!(
+        failed.to_string().contains("preprocessor_config.json"),
+        "{failed}"
+    );
+    assert!(before == (read("model.safetensors"), read("config.json")));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+
+    std::fs::remove_dir(&taken).unwrap();
+    let converted = convert(&source, folder.path(), Target::Transformers, &half).unwrap();
+    assert!(converted.files.last().unwrap().ends_with("config.json"));
+    assert!(converted.weights.ends_with("model.safetensors"));
+    assert!(before.0 != read("model.safetensors") && before.1 != read("config.json"));
 }
 
 #[test]
