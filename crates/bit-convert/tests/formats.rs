@@ -50,6 +50,7 @@ fn every_container_of_a_state_dict_gives_the_same_tensors() {
         "pytorch_zip.bin",
         "protocol4.bin",
         "legacy.bin",
+        "python2.bin",
         "channels_last.bin",
     ] {
         assert_same_as_transformers(&open(name));
