@@ -161,7 +161,7 @@ mod tests {
         };
         let words: Value = timm_words(&processor, 3).into_iter().flatten().collect();
         assert_eq!(words["crop_mode"], "squash");
-        assert_eq!(timm_processor(&words).as_ref(), Some(&processor));
+        assert_eq!(timm_processor(&words).as_ref(), Ok(&processor));
     }
 
     #[test]
