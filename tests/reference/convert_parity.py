@@ -4,8 +4,8 @@
 
 A seeded model is saved by transformers, sent through every writer by the example `convert` of bit-convert, and each
 result is run on the same images by the library it was written for. Prints one row a case, exits with 1 when a bar is
-missed. `--full` adds R50x1 at full size, `--memory` the resident memory of converting R152x4 (3.7 GB in a temporary
-folder) and the time in which R50x1 is loaded.
+missed. `--full` adds R50x1 at full size, `--memory` the resident memory of converting R152x4 (3.7 GB, twice in a
+temporary folder) and R50x1 with 21,843 classes from and to the formats, and the time in which R50x1 is loaded.
 """
 
 import argparse
@@ -248,27 +248,62 @@ def load_time(program, folder, runs=15):
         )
 
 
-def memory(convert, load, folder):
+def save_large(folder, config):
+    """Writes a folder of random weights; returns the size of the largest tensor in MB."""
     from safetensors.torch import save_file
 
-    load_time(load, folder)
-    config = BitConfig(embedding_size=256, hidden_sizes=[1024, 2048, 4096, 8192], depths=[3, 8, 36, 3], num_labels=1000)
-    source = folder / "r152x4"
-    source.mkdir()
+    folder.mkdir()
     config.architectures = ["BitForImageClassification"]
-    config.save_pretrained(source)
+    config.save_pretrained(folder)
     with torch.device("meta"):
         shapes = {k: v.shape for k, v in BitForImageClassification(config).state_dict().items()}
     generator = torch.Generator().manual_seed(0)
-    save_file({k: torch.randn(s, generator=generator) for k, s in shapes.items()}, source / "model.safetensors", {"format": "pt"})
+    state = {k: torch.randn(s, generator=generator) for k, s in shapes.items()}
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+    return max(4 * s.numel() for s in shapes.values()) / 1e6
+
+
+def memory(convert, load, folder):
+    load_time(load, folder)
+    wide = dict(embedding_size=256, hidden_sizes=[1024, 2048, 4096, 8192], depths=[3, 8, 36, 3])
+    memory_rows(convert, folder, "R152x4", BitConfig(**wide, num_labels=1000))
+    memory_rows(convert, folder, "R50x1, 21843 classes", BitConfig(num_labels=21843))
+
+
+def memory_rows(convert, folder, name, config):
+    """Peak memory from safetensors to each format, and from the others back; in MB, beside the largest tensor's."""
+    source = folder / "large"
+    largest = save_large(source, config)
     size = (source / "model.safetensors").stat().st_size / 1e6
-    for target, file in [("hf", "out"), ("pytorch", "out.bin"), ("google", "out.npz"), ("burnpack", "out.bpk"), ("onnx", "out.onnx")]:
-        seconds, peak = convert(source, folder / file, target)
-        print(f"| R152x4 ({size:.0f} MB) -> {target:9} | {seconds:5.1f} s | {peak:5.0f} MB resident |", flush=True)
-        for path in folder.glob("out*"):
-            subprocess.run(["rm", "-r", path], check=True)
-    seconds, peak = convert(source, folder / "half", "hf", "f16")
-    print(f"| R152x4 ({size:.0f} MB) -> hf f16    | {seconds:5.1f} s | {peak:5.0f} MB resident |", flush=True)
+
+    def row(label, *arguments):
+        seconds, peak = convert(*arguments)
+        label = f"{name} ({size:.0f} MB, largest tensor {largest:.0f} MB): {label}"
+        print(f"| {label:78} | {seconds:5.1f} s | {peak:5.0f} MB resident |", flush=True)
+
+    for target, file in [("hf", "out"), ("burnpack", "out.bpk"), ("onnx", "out.onnx")]:
+        row(f"hf -> {target}", source, folder / file, target)
+        remove(folder.glob("out*"))
+    row("hf -> hf, f16", source, folder / "out", "hf", "f16")
+    remove(folder.glob("out*"))
+    for target, file in [("pytorch", "source.bin"), ("google", "source.npz")]:
+        row(f"hf -> {target}", source, folder / file, target)
+        row(f"{target} -> hf", folder / file, folder / "out", "hf")
+        remove(folder.glob("out*"))
+    if size < 1000:  # to compress more takes minutes
+        compress(folder / "source.npz", folder / "compressed.npz")
+        row("google, compressed -> hf", folder / "compressed.npz", folder / "out", "hf")
+    remove([source, *folder.glob("out*"), *folder.glob("source.*"), *folder.glob("compressed.npz")])
+
+
+def compress(source, destination):
+    with np.load(source) as arrays:
+        np.savez_compressed(destination, **arrays)
+
+
+def remove(paths):
+    for path in paths:
+        subprocess.run(["rm", "-r", path], check=True)
 
 
 def main():

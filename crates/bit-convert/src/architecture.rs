@@ -148,7 +148,13 @@ impl BitTensors<'_> {
                 )));
             }
         }
-        Ok(depths)
+        match depths.is_empty() {
+            true => Err(self.not_bit(format!(
+                "it has the first convolution and no blocks, such as one with `{}`",
+                self.named("bit.encoder.stages.0.layers.0.conv1.weight")
+            ))),
+            false => Ok(depths),
+        }
     }
 
     fn shape(&self, name: &str) -> Result<&[usize]> {

@@ -1,23 +1,7 @@
 //! From one floating-point type to another, and looking for values that are not numbers.
 
-use crate::tensor::{DType, Entry, Tensor, TensorInfo};
+use crate::tensor::{DType, Tensor};
 use half::{bf16, f16};
-use std::borrow::Cow;
-
-impl<'a> Entry<'a> {
-    /// The same tensor with its elements as `dtype`, rounded to nearest even. Integers stay as they are.
-    pub fn cast(self, dtype: DType) -> Self {
-        let from = self.info.dtype;
-        if from == dtype || !from.is_float() || !dtype.is_float() {
-            return self;
-        }
-        let info = TensorInfo {
-            dtype,
-            ..self.info.clone()
-        };
-        self.map(info, move |bytes| Ok(Cow::Owned(cast(&bytes, from, dtype))))
-    }
-}
 
 impl Tensor {
     /// The elements as `f32`, whatever floating-point type they are stored as; `None` for integers.
@@ -53,7 +37,8 @@ fn elements<const N: usize>(bytes: &[u8]) -> impl ExactSizeIterator<Item = [u8; 
     bytes.as_chunks::<N>().0.iter().copied()
 }
 
-fn cast(bytes: &[u8], from: DType, to: DType) -> Vec<u8> {
+/// Elements of one floating-point type as another, rounded to nearest even.
+pub(crate) fn cast(bytes: &[u8], from: DType, to: DType) -> Vec<u8> {
     match from {
         DType::F64 => narrow(elements(bytes).map(f64::from_le_bytes), to),
         DType::F16 => narrow(elements(bytes).map(|b| f16::from_le_bytes(b).to_f64()), to),

@@ -1,12 +1,12 @@
 //! Opening a checkpoint, whatever it is: one file, a sharded one, or the folder around it.
 
+use crate::entry::Entry;
 use crate::error::{ConvertError, Result};
 use crate::file::DataFile;
 use crate::format::{Format, open_file};
 use crate::locate::{read_text, weight_files};
 use crate::read::{Source, safetensors};
-use crate::tensor::{Entry, Tensor, TensorInfo};
-use std::borrow::Cow;
+use crate::tensor::{Tensor, TensorInfo};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -141,13 +141,8 @@ impl Checkpoint {
         Ok(Tensor {
             dtype,
             shape,
-            bytes: self.read_index(index)?,
+            bytes: self.entry(index).into_bytes(&self.path)?.into_owned(),
         })
-    }
-
-    pub(crate) fn read_index(&self, index: usize) -> Result<Vec<u8>> {
-        let (source, position) = self.places[index];
-        self.sources[source].read(position)
     }
 
     /// The elements of an f32 tensor, read to where they stay: as bytes they would have to be copied once more, because
@@ -169,8 +164,9 @@ impl Checkpoint {
     }
 
     pub(crate) fn entry(&self, index: usize) -> Entry<'_> {
-        Entry::new(self.tensors[index].clone(), move || {
-            self.read_index(index).map(Cow::Owned)
+        let (source, position) = self.places[index];
+        Entry::of_elements(self.tensors[index].clone(), move || {
+            self.sources[source].elements(position)
         })
     }
 

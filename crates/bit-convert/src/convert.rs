@@ -3,19 +3,20 @@
 use crate::architecture::{EMBEDDED_CONFIG, EMBEDDED_PROCESSOR};
 use crate::checkpoint::Checkpoint;
 use crate::dialect::BitTensors;
+use crate::entry::Entry;
 use crate::error::{ConvertError, Result};
-use crate::file::write_text;
 use crate::layout::Layout;
 use crate::locate::refuse_shadowed;
 use crate::names::{Dialect, Slot};
+use crate::stage::{Staged, publish, stage_text};
 use crate::target::Target;
-use crate::tensor::{DType, Entry, TensorInfo};
-use crate::write::burnpack::write_burnpack;
-use crate::write::folder::{timm_config, transformers_configs};
-use crate::write::npz::write_npz;
-use crate::write::onnx::write_onnx_within;
-use crate::write::pytorch::write_pytorch;
-use crate::write::safetensors::{MAX_SHARD_BYTES, write_safetensors, write_safetensors_shards};
+use crate::tensor::{DType, TensorInfo};
+use crate::write::burnpack::stage_burnpack;
+use crate::write::folder::{Texts, timm_config, transformers_configs};
+use crate::write::npz::stage_npz;
+use crate::write::onnx::stage_onnx;
+use crate::write::pytorch::stage_pytorch;
+use crate::write::safetensors::{MAX_SHARD_BYTES, stage_safetensors, stage_shards};
 use bit_config::{BitConfig, ImageProcessorConfig};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -46,9 +47,9 @@ pub struct ConvertOptions<'a> {
 /// What was written.
 #[derive(Debug)]
 pub struct Converted {
-    /// The files, weights first.
+    /// The files in the order in which they got their names: the weights, and `config.json` last.
     pub files: Vec<PathBuf>,
-    /// The one of them that opens the weights: the only one, or the index of shards.
+    /// The one of them that opens the weights: the only one, the index of shards, or the ONNX graph.
     pub weights: PathBuf,
     /// The configuration of the network.
     pub config: BitConfig,
@@ -63,11 +64,13 @@ pub struct Converted {
 /// Writes the BiT network of `source` to `destination`: a file when its extension is the format's own, otherwise a
 /// folder with the usual file names and the configurations beside them. Holds one tensor in memory at a time.
 ///
+/// All files get their names together when all of them are written; when that fails, the folder is as it was.
+///
 /// # Errors
 ///
 /// When the source is no BiT network, disagrees with its configuration, or the target cannot hold it; when a folder
-/// holds weights that would be read instead of the new ones; and when `options.progress` says to end. Nothing of the
-/// weights is left then.
+/// holds weights that would be read instead of the new ones, or an image processor that would be taken for theirs; and
+/// when `options.progress` says to end.
 pub fn convert(
     source: &Checkpoint,
     destination: &Path,
@@ -89,8 +92,10 @@ pub fn convert(
     let done = Cell::new(0);
     let entries = entries(&tensors, target, options, &done, total, destination)?;
 
-    let files = if target.is_file(destination) {
-        write_file(destination, target, entries, &config, options, processor.as_ref())?
+    let mut staged;
+    let mut beside = vec![];
+    if target.is_file(destination) {
+        staged = stage_file(destination, target, entries, &config, options, processor.as_ref())?;
     } else {
         fs::create_dir_all(destination).map_err(ConvertError::io(destination, "create"))?;
         // What timm cannot hold is refused before gigabytes are written.
@@ -98,24 +103,37 @@ pub fn convert(
             Target::Timm => timm_config(destination, &config, processor.as_ref())?,
             _ => (transformers_configs(&config, processor.as_ref()), None),
         };
+        refuse_stale_processor(destination, &configs)?;
         no_processor = no_processor.or(unsaid);
-        let mut files = write_weights(destination, target, entries, &config, options, processor.as_ref())?;
-        for (name, text) in configs {
-            files.push(destination.join(name));
-            write_text(&destination.join(name), &text)?;
-        }
-        files
-    };
-    let is_index = |file: &&PathBuf| file.to_string_lossy().ends_with(".index.json");
-    let weights = files.iter().find(is_index).or(files.first());
+        staged = stage_weights(destination, target, entries, &config, options, processor.as_ref())?;
+        beside = configs;
+    }
+    let weights = staged.len();
+    for (name, text) in beside {
+        staged.push(stage_text(&destination.join(name), &text)?);
+    }
+    let files = publish(staged)?;
     Ok(Converted {
-        weights: weights.map_or(destination, PathBuf::as_path).to_path_buf(),
+        weights: files[..weights]
+            .last()
+            .map_or(destination, PathBuf::as_path)
+            .to_path_buf(),
         files,
         config,
         unused: tensors.unused().to_vec(),
         processor,
         no_processor,
     })
+}
+
+/// Refuses to write weights beside an image processor that belongs to others and would be taken for theirs.
+fn refuse_stale_processor(folder: &Path, configs: &Texts) -> Result<()> {
+    let path = folder.join(EMBEDDED_PROCESSOR);
+    let is_replaced = configs.iter().any(|(name, _)| *name == EMBEDDED_PROCESSOR);
+    match path.is_file() && !is_replaced {
+        true => Err(ConvertError::StaleProcessor { path }),
+        false => Ok(()),
+    }
 }
 
 /// The network's tensors as the target stores them.
@@ -168,64 +186,56 @@ fn to_dialect<'a>(entry: Entry<'a>, dialect: Dialect, destination: &Path) -> Res
         ""
     };
     let layout = Layout::of(slot, dialect);
-    let (shape, size) = (entry.info.shape.clone(), entry.info.dtype.size());
     let info = TensorInfo {
         name: format!("{prefix}{name}"),
         dtype: entry.info.dtype,
-        shape: layout.stored_shape(&shape, dialect),
+        shape: layout.stored_shape(&entry.info.shape, dialect),
     };
-    Ok(entry.map(info, move |bytes| {
-        Ok(layout.rearrange_to_stored(bytes, &shape, size))
-    }))
+    Ok(entry.rearranged(info, layout.axes_to_stored()))
 }
 
-/// The weights under their usual name in a folder, and as shards where transformers has them.
-fn write_weights(
+/// The weights under their usual name in a folder, and as shards where transformers has them. The file that opens them
+/// is the last.
+fn stage_weights(
     folder: &Path,
     target: Target,
     entries: Vec<Entry<'_>>,
     config: &BitConfig,
     options: &ConvertOptions<'_>,
     processor: Option<&ImageProcessorConfig>,
-) -> Result<Vec<PathBuf>> {
+) -> Result<Vec<Staged>> {
     if target == Target::Transformers {
         let limit = options.max_shard_bytes.unwrap_or(MAX_SHARD_BYTES);
-        return write_safetensors_shards(folder, entries, &pytorch_metadata(), limit);
+        return stage_shards(folder, entries, &pytorch_metadata(), limit);
     }
     // Nobody reads ONNX here.
     if target != Target::Onnx {
         refuse_shadowed(folder, target.file_name())?;
     }
     let path = folder.join(target.file_name());
-    write_file(&path, target, entries, config, options, processor)
+    stage_file(&path, target, entries, config, options, processor)
 }
 
-fn write_file(
+fn stage_file(
     path: &Path,
     target: Target,
     entries: Vec<Entry<'_>>,
     config: &BitConfig,
     options: &ConvertOptions<'_>,
     processor: Option<&ImageProcessorConfig>,
-) -> Result<Vec<PathBuf>> {
-    match target {
-        Target::Transformers | Target::Timm => write_safetensors(path, entries, &pytorch_metadata())?,
-        Target::Pytorch => write_pytorch(path, entries)?,
-        Target::Google => write_npz(path, entries)?,
-        Target::Burnpack => write_burnpack(path, entries, &embedded(config, processor))?,
+) -> Result<Vec<Staged>> {
+    let staged = match target {
+        Target::Transformers | Target::Timm => stage_safetensors(path, entries, &pytorch_metadata())?,
+        Target::Pytorch => stage_pytorch(path, entries)?,
+        Target::Google => stage_npz(path, entries)?,
+        Target::Burnpack => stage_burnpack(path, entries, &embedded(config, processor))?,
         Target::Onnx => {
             let limit = options.max_shard_bytes.unwrap_or(u64::MAX);
-            return write_onnx_within(
-                path,
-                entries,
-                config,
-                options.dtype,
-                &embedded(config, processor),
-                limit,
-            );
+            let metadata = embedded(config, processor);
+            return stage_onnx(path, entries, config, options.dtype, &metadata, limit);
         }
-    }
-    Ok(vec![path.to_path_buf()])
+    };
+    Ok(vec![staged])
 }
 
 /// What transformers insists on finding in a safetensors file.

@@ -1,11 +1,12 @@
 //! From the names and layouts a file happens to use to those of transformers, once, at the edge.
 
 use crate::checkpoint::Checkpoint;
+use crate::entry::Entry;
 use crate::error::{ConvertError, Result};
 use crate::layout::Layout;
-use crate::names::{Dialect, Part, Slot, without_counters};
-use crate::tensor::{DType, Entry, Tensor, TensorInfo};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::names::{Dialect, Part, Slot, without_counters, without_variant};
+use crate::tensor::{DType, Tensor, TensorInfo};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// A checkpoint's BiT network under transformers' names (`bit.…`, `classifier.1.…`) and in PyTorch's layouts,
 /// whatever the file calls and stores it as.
@@ -30,8 +31,8 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// When there is no BiT network, a parameter occurs twice, or one is not of floating-point numbers or has a shape
-    /// that its kind cannot have.
+    /// When there is no BiT network, one of its layers has a parameter that BiT's does not have (those of a batch norm), a
+    /// parameter occurs twice, or one is not of floating-point numbers or has a shape that its kind cannot have.
     pub fn to_transformers(&self) -> Result<BitTensors<'_>> {
         let names: Vec<_> = self.tensors().iter().map(|info| info.name.as_str()).collect();
         let Some((dialect, prefix)) = recognise(&names) else {
@@ -54,7 +55,43 @@ impl Checkpoint {
                 return Err(ConvertError::tensor(self.path(), &info.name, reason));
             }
         }
+        self.refuse_foreign(dialect, &slots, &unused)?;
         BitTensors::build(self, dialect, prefix, slots, unused)
+    }
+
+    /// Refuses a layer of the network that has a parameter which BiT's does not have: the network is another one, whose
+    /// other names and shapes may all be BiT's, and it would compute something else.
+    fn refuse_foreign(
+        &self,
+        dialect: Dialect,
+        slots: &BTreeMap<Slot, usize>,
+        unused: &[String],
+    ) -> Result<()> {
+        let split = |name: &str| {
+            let name = plain(dialect, name);
+            let (layer, leaf) = name.rsplit_once(dialect.separator())?;
+            Some((layer.to_owned(), leaf.to_owned()))
+        };
+        let layers: HashSet<_> = slots
+            .values()
+            .filter_map(|&index| split(&self.tensors()[index].name))
+            .map(|(layer, _)| layer)
+            .collect();
+        let foreign = unused.iter().find_map(|name| {
+            let (layer, leaf) = split(name)?;
+            layers.contains(&layer).then_some((name, leaf))
+        });
+        let Some((name, leaf)) = foreign else {
+            return Ok(());
+        };
+        let what = match leaf.as_str() {
+            "running_mean" | "running_var" | "num_batches_tracked" => "batch norm, which BiT does not have",
+            _ => "a parameter that this layer of BiT does not have",
+        };
+        Err(ConvertError::NotBit {
+            path: self.path().to_path_buf(),
+            reason: format!("`{name}`: {what}"),
+        })
     }
 }
 
@@ -153,7 +190,7 @@ impl<'a> BitTensors<'a> {
             });
         };
         let info = &self.tensors[index];
-        let bytes = self.entry(index).read(self.checkpoint.path())?.into_owned();
+        let bytes = self.entry(index).into_bytes(self.checkpoint.path())?.into_owned();
         Ok(Tensor {
             dtype: info.dtype,
             shape: info.shape.clone(),
@@ -184,12 +221,10 @@ impl<'a> BitTensors<'a> {
 
     fn entry(&self, index: usize) -> Entry<'_> {
         let (source, layout) = self.sources[index];
-        let stored = &self.checkpoint.tensors()[source];
-        let (shape, size) = (stored.shape.as_slice(), stored.dtype.size());
+        let rank = self.checkpoint.tensors()[source].shape.len();
         let info = self.tensors[index].clone();
-        self.checkpoint.entry(source).map(info, move |bytes| {
-            Ok(layout.rearrange_to_transformers(bytes, shape, size))
-        })
+        let stored = self.checkpoint.entry(source);
+        stored.rearranged(info, layout.axes_to_transformers(rank))
     }
 }
 
@@ -224,10 +259,10 @@ fn parse(dialect: Dialect, prefix: &str, stored: &str) -> Option<Slot> {
 }
 
 fn plain(dialect: Dialect, name: &str) -> String {
-    if dialect.is_hwio() {
-        without_counters(name)
-    } else {
-        name.to_owned()
+    match dialect {
+        Dialect::Transformers => without_variant(name),
+        dialect if dialect.is_hwio() => without_counters(name),
+        _ => name.to_owned(),
     }
 }
 

@@ -98,6 +98,16 @@ pub enum ConvertError {
         /// The name of the file that was to be written.
         written: String,
     },
+    /// A folder holds an image processor that would be taken for that of the weights to be written.
+    #[error(
+        "{}: is there already and would be taken for the new weights' image processor, but none is written there; remove \
+         it, write to another folder, or put the right one beside the source",
+        path.display()
+    )]
+    StaleProcessor {
+        /// The file that is there.
+        path: PathBuf,
+    },
     /// The caller ended the conversion; nothing of this file is left.
     #[error("{}: not written: the conversion was cancelled", path.display())]
     Cancelled {

@@ -1,10 +1,9 @@
-//! Files as the readers and writers use them: read at an offset, written whole or not at all.
+//! Files as the readers use them: read at an offset.
 
 use crate::error::{ConvertError, Result};
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use tempfile::TempPath;
 
 /// An open file that is only ever read at explicit offsets, so that threads can share it.
 #[derive(Debug)]
@@ -126,75 +125,6 @@ fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Res
     Ok(())
 }
 
-/// A file that is whole and on the disk, under a temporary name beside its own; dropped, it is gone.
-#[derive(Debug)]
-pub(crate) struct Staged {
-    path: PathBuf,
-    temporary: TempPath,
-}
-
-/// Writes a file that has yet to get its name.
-pub(crate) fn stage(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<()>,
-) -> Result<Staged> {
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask, as any new file
-    let mut temporary = builder
-        .tempfile_in(folder)
-        .map_err(ConvertError::io(path, "create"))?;
-    let mut writer = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
-    write(&mut writer)?;
-    let flushed = writer.flush().and_then(|()| writer.get_ref().sync_data());
-    flushed.map_err(ConvertError::io(path, "write"))?;
-    drop(writer);
-    Ok(Staged {
-        path: path.to_path_buf(),
-        temporary: temporary.into_temp_path(),
-    })
-}
-
-/// Gives files their names, in this order and all or none of them.
-pub(crate) fn publish(files: Vec<Staged>) -> Result<Vec<PathBuf>> {
-    let mut published: Vec<PathBuf> = Vec::with_capacity(files.len());
-    for Staged { path, temporary } in files {
-        if let Err(error) = temporary.persist(&path) {
-            for path in published {
-                let _ = fs::remove_file(path);
-            }
-            return Err(ConvertError::io(&path, "write")(error.error));
-        }
-        published.push(path);
-    }
-    Ok(published)
-}
-
-/// Writes a file that appears whole or not at all.
-pub(crate) fn write_atomic(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<()>,
-) -> Result<()> {
-    publish(vec![stage(path, write)?]).map(drop)
-}
-
-/// Writes a small text file that appears whole or not at all, with the permissions of any new file.
-///
-/// # Errors
-///
-/// When the file cannot be written; what was there before is there still.
-pub fn write_text(path: &Path, text: &str) -> Result<()> {
-    write_atomic(path, |writer| {
-        writer
-            .write_all(text.as_bytes())
-            .map_err(ConvertError::io(path, "write"))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -216,18 +146,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_failed_write_leaves_nothing_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out");
-        let failed = write_atomic(&path, |writer| {
-            writer.write_all(b"half").unwrap();
-            Err(ConvertError::tensor(Path::new("source"), "w", "gone"))
-        });
-        assert!(failed.is_err());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    }
-
     #[cfg(unix)]
     #[test]
     fn a_pipe_is_refused_and_not_waited_for() {
@@ -239,15 +157,5 @@ mod tests {
             let message = DataFile::open(path).unwrap_err().to_string();
             assert!(message.contains("a folder, pipe or device"), "{message}");
         }
-    }
-
-    #[test]
-    fn files_get_their_names_all_or_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let taken = folder.path().join("taken");
-        fs::create_dir(&taken).unwrap();
-        let staged = [folder.path().join("first"), taken].map(|path| stage(&path, |_| Ok(())).unwrap());
-        assert!(publish(staged.into()).is_err());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -1,8 +1,6 @@
 //! How a parameter's axes are stored in each dialect, and how to get from one to the other.
 
 use crate::names::{Dialect, Part, Slot};
-use crate::permute::permute;
-use std::borrow::Cow;
 
 /// What a stored tensor looks like next to transformers' version of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,19 +61,12 @@ impl Layout {
         }
     }
 
-    /// The bytes of a tensor stored with `shape`, in transformers' order.
-    pub(crate) fn rearrange_to_transformers<'a>(
-        self,
-        bytes: Cow<'a, [u8]>,
-        shape: &[usize],
-        size: usize,
-    ) -> Cow<'a, [u8]> {
-        match (self, shape) {
-            (Self::Hwio, _) | (Self::HeadIo, [_, _, _, _]) => {
-                Cow::Owned(permute(&bytes, shape, &[3, 2, 0, 1], size))
-            }
-            (Self::HeadIo, _) => Cow::Owned(permute(&bytes, shape, &[1, 0], size)),
-            _ => bytes,
+    /// The order of a stored tensor's axes in transformers, apart from axes of extent 1; `None` when it is the same.
+    pub(crate) fn axes_to_transformers(self, rank: usize) -> Option<&'static [usize]> {
+        match (self, rank) {
+            (Self::Hwio, _) | (Self::HeadIo, 4) => Some(&[3, 2, 0, 1]),
+            (Self::HeadIo, _) => Some(&[1, 0]),
+            _ => None,
         }
     }
 
@@ -89,17 +80,12 @@ impl Layout {
         }
     }
 
-    /// The bytes of a tensor with transformers' `shape`, in a dialect's order.
-    pub(crate) fn rearrange_to_stored<'a>(
-        self,
-        bytes: Cow<'a, [u8]>,
-        shape: &[usize],
-        size: usize,
-    ) -> Cow<'a, [u8]> {
+    /// The order of transformers' axes as stored, apart from axes of extent 1; `None` when it is the same.
+    pub(crate) fn axes_to_stored(self) -> Option<&'static [usize]> {
         match self {
-            Self::Hwio => Cow::Owned(permute(&bytes, shape, &[2, 3, 1, 0], size)),
-            Self::HeadIo => Cow::Owned(permute(&bytes, shape, &[1, 0], size)),
-            _ => bytes,
+            Self::Hwio => Some(&[2, 3, 1, 0]),
+            Self::HeadIo => Some(&[1, 0]),
+            _ => None,
         }
     }
 }
@@ -108,6 +94,9 @@ impl Layout {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::entry::Entry;
+    use crate::tensor::{DType, TensorInfo};
+    use std::path::Path;
 
     #[test]
     fn a_head_of_one_class_keeps_its_axis() {
@@ -116,15 +105,28 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_goes_there_and_back() {
+    fn a_tensor_goes_there_and_back() {
         let bytes: Vec<u8> = (0..2 * 3 * 4 * 5).collect();
-        let stored = Layout::Hwio.rearrange_to_stored(Cow::Borrowed(&bytes), &[2, 3, 4, 5], 1);
-        let shape = Layout::Hwio.stored_shape(&[2, 3, 4, 5], Dialect::GoogleNpz);
-        assert_eq!(shape, [4, 5, 3, 2]);
-        assert_eq!(
-            Layout::Hwio.rearrange_to_transformers(stored, &shape, 1).as_ref(),
-            bytes
-        );
+        for (layout, shape, stored) in [
+            (Layout::Hwio, &[2, 3, 4, 5][..], &[4, 5, 3, 2][..]),
+            (Layout::HeadIo, &[24, 5], &[1, 1, 5, 24]),
+            (Layout::HeadIo, &[1, 120], &[1, 1, 120, 1]),
+        ] {
+            assert_eq!(layout.stored_shape(shape, Dialect::GoogleNpz), stored);
+            assert_eq!(layout.to_transformers(stored).unwrap(), shape);
+            let info = |shape: &[usize]| TensorInfo {
+                name: "w".to_owned(),
+                dtype: DType::U8,
+                shape: shape.to_vec(),
+            };
+            let there = Entry::from_bytes("w", DType::U8, shape, bytes.as_slice())
+                .rearranged(info(stored), layout.axes_to_stored());
+            let there = there.into_bytes(Path::new("")).unwrap().into_owned();
+            assert_eq!(there == bytes, shape[0] == 1);
+            let back = Entry::from_bytes("w", DType::U8, stored, there)
+                .rearranged(info(shape), layout.axes_to_transformers(4));
+            assert_eq!(back.into_bytes(Path::new("")).unwrap().as_ref(), bytes);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::distinct::Distinct;
 use crate::error::{ConvertError, Result};
 use crate::file::DataFile;
+use crate::read::safetensors;
 use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -91,10 +92,13 @@ fn not_found(path: &Path, reason: String) -> ConvertError {
     }
 }
 
-/// Whether a file is JSON, which among checkpoints is an index of shards.
+/// Whether a file is JSON, which among checkpoints is an index of shards. A safetensors file begins with the length of
+/// its header, whose lowest byte may be a brace.
 fn is_json(path: &Path) -> Result<bool> {
-    let head = DataFile::open(path)?.head(64)?;
-    Ok(head.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{'))
+    let file = DataFile::open(path)?;
+    let head = file.head(64)?;
+    let opens = head.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    Ok(opens && !safetensors::recognises(&head, file.len()))
 }
 
 /// The names of the files that an index of shards names, each once and in order. They are names of files beside it.

@@ -251,6 +251,23 @@ pub(crate) fn without_counters(name: &str) -> String {
         .join("/")
 }
 
+/// A stored name without the variant that Burn's own stores put behind `layers.3.` because a layer is an enum in
+/// `bit-model`: `layers.3.Preactivation.conv1.weight`.
+pub(crate) fn without_variant(name: &str) -> String {
+    let found = [".Preactivation.", ".Bottleneck."]
+        .into_iter()
+        .find_map(|variant| name.split_once(variant));
+    let is_layer = |path: &str| {
+        path.rsplit_once('.').is_some_and(|(list, index)| {
+            list.ends_with("layers") && index.bytes().all(|b| b.is_ascii_digit())
+        })
+    };
+    match found {
+        Some((layer, rest)) if is_layer(layer) => format!("{layer}.{rest}"),
+        _ => name.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -330,6 +347,18 @@ mod tests {
             plain
         );
         assert_eq!(without_counters(plain), plain);
+    }
+
+    #[test]
+    fn variants_of_layers_in_names_mean_nothing() {
+        let plain = "bit.encoder.stages.1.layers.12.norm1.bias";
+        for variant in ["Preactivation", "Bottleneck"] {
+            let stored = format!("bit.encoder.stages.1.layers.12.{variant}.norm1.bias");
+            assert_eq!(without_variant(&stored), plain);
+        }
+        for other in [plain, "head.Bottleneck.weight", "layers.x.Bottleneck.weight"] {
+            assert_eq!(without_variant(other), other);
+        }
     }
 
     #[test]

@@ -105,7 +105,8 @@ fn for_each_index(axes: &[usize], shape: &[usize], mut visit: impl FnMut(&[usize
 }
 
 /// The bytes of a row-major tensor with its axes in another order: axis `i` of the result is
-/// axis `axes[i]` of the input.
+/// axis `axes[i]` of the input. What [`Elements`](crate::elements::Elements) does in blocks.
+#[cfg(test)]
 pub(crate) fn permute(bytes: &[u8], shape: &[usize], axes: &[usize], element_size: usize) -> Vec<u8> {
     let stride = row_major(shape);
     let new_shape: Vec<_> = axes.iter().map(|&axis| shape[axis]).collect();
@@ -120,6 +121,19 @@ pub(crate) fn row_major(shape: &[usize]) -> Vec<usize> {
         stride[axis - 1] = stride[axis] * shape[axis];
     }
     stride
+}
+
+/// Elements from a view's first to one past its last, or `None` when that overflows or the ranks differ.
+pub(crate) fn extent(shape: &[usize], stride: &[usize]) -> Option<usize> {
+    if shape.len() != stride.len() {
+        return None;
+    }
+    if shape.contains(&0) {
+        return Some(0);
+    }
+    let step =
+        |last: usize, (dim, stride): (&usize, &usize)| last.checked_add((dim - 1).checked_mul(*stride)?);
+    shape.iter().zip(stride).try_fold(0, step)?.checked_add(1)
 }
 
 #[cfg(test)]

@@ -44,11 +44,8 @@ impl BitTensors<'_> {
             return ImageProcessorConfig::from_json(&text).map_err(in_file(self, EMBEDDED_PROCESSOR));
         }
         if let Some(config) = self.timm_config()? {
-            return timm_processor(&config["pretrained_cfg"]).ok_or_else(|| {
-                self.not_bit(
-                    "the `pretrained_cfg` of its config.json does not say `input_size` and `crop_pct`".into(),
-                )
-            });
+            return timm_processor(&config["pretrained_cfg"])
+                .map_err(|reason| self.not_bit(format!("the `pretrained_cfg` of its config.json {reason}")));
         }
         let models = self.zoo_models()?;
         let Some(first) = models.first() else {
@@ -135,35 +132,78 @@ fn place(tensors: &BitTensors<'_>, name: &str) -> PathBuf {
 }
 
 /// timm resizes the shorter edge to `floor(input / crop_pct)` and crops the center; to "squash" is to resize both edges.
-pub(crate) fn timm_processor(pretrained: &Value) -> Option<ImageProcessorConfig> {
-    let input = pretrained["input_size"].as_array()?.last()?.as_u64()? as usize;
-    let crop_pct = pretrained["crop_pct"].as_f64().filter(|pct| *pct > 0.0)?;
-    let values = |key: &str| -> Option<PerChannel> {
-        let list = pretrained[key].as_array()?;
-        list.iter()
-            .map(Value::as_f64)
-            .collect::<Option<_>>()
-            .map(PerChannel::Each)
-    };
-    let resample = match pretrained["interpolation"].as_str()? {
-        "bicubic" => Resample::Bicubic,
-        "bilinear" => Resample::Bilinear,
-        "nearest" => Resample::Nearest,
-        _ => return None,
-    };
+/// An error is what `pretrained_cfg` does.
+pub(crate) fn timm_processor(pretrained: &Value) -> std::result::Result<ImageProcessorConfig, String> {
+    let unsaid = |key: &str| format!("does not say `{key}`");
+    let sizes = pretrained["input_size"].as_array();
+    let input = sizes.and_then(|sizes| sizes.last()?.as_u64());
+    let input = input.ok_or_else(|| unsaid("input_size"))? as usize;
+    let crop_pct = pretrained["crop_pct"].as_f64().filter(|pct| *pct > 0.0);
+    let crop_pct = crop_pct.ok_or_else(|| unsaid("crop_pct"))?;
     let resized = (input as f64 / crop_pct) as usize;
     let size = match pretrained["crop_mode"].as_str().unwrap_or("center") {
         "center" => SizeDict::ShortestEdge(resized),
         "squash" => SizeDict::square(resized),
-        _ => return None,
+        other => return Err(unknown("crop_mode", other, "center or squash")),
     };
-    Some(ImageProcessorConfig {
+    Ok(ImageProcessorConfig {
         size: Some(size),
         do_center_crop: Some(size != SizeDict::square(input)),
         crop_size: Some(SizeDict::square(input)),
-        resample: Some(resample),
-        image_mean: values("mean"),
-        image_std: values("std"),
+        resample: Some(timm_resample(pretrained)?),
+        image_mean: timm_values(&pretrained["mean"]),
+        image_std: timm_values(&pretrained["std"]),
         ..ImageProcessorConfig::default()
     })
+}
+
+fn timm_resample(pretrained: &Value) -> std::result::Result<Resample, String> {
+    match pretrained["interpolation"].as_str() {
+        Some("bicubic") => Ok(Resample::Bicubic),
+        Some("bilinear") => Ok(Resample::Bilinear),
+        Some("nearest") => Ok(Resample::Nearest),
+        Some(other) => Err(unknown("interpolation", other, "bicubic, bilinear or nearest")),
+        None => Err("does not say `interpolation`".to_owned()),
+    }
+}
+
+fn timm_values(list: &Value) -> Option<PerChannel> {
+    let values = list.as_array()?.iter().map(Value::as_f64);
+    values.collect::<Option<_>>().map(PerChannel::Each)
+}
+
+fn unknown(key: &str, found: &str, expected: &str) -> String {
+    format!("says `{key}` is `{found}`, expected {expected}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_timm_says_otherwise_or_not_at_all_is_named() {
+        let usual = json!({"input_size": [3, 224, 224], "crop_pct": 0.9, "interpolation": "bicubic"});
+        assert!(timm_processor(&usual).is_ok());
+        for (key, value, expected) in [
+            (
+                "interpolation",
+                json!("lanczos"),
+                "`interpolation` is `lanczos`, expected bicubic, bilinear or nearest",
+            ),
+            ("interpolation", json!(null), "does not say `interpolation`"),
+            (
+                "crop_mode",
+                json!("border"),
+                "`crop_mode` is `border`, expected center or squash",
+            ),
+            ("crop_pct", json!(0), "does not say `crop_pct`"),
+            ("input_size", json!([]), "does not say `input_size`"),
+        ] {
+            let mut other = usual.clone();
+            other[key] = value;
+            let message = timm_processor(&other).err().unwrap_or_default();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
 }

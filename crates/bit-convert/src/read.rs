@@ -14,6 +14,7 @@ pub(crate) mod pytorch;
 pub(crate) mod safetensors;
 pub(crate) mod zipped;
 
+use crate::elements::Elements;
 use crate::error::Result;
 use crate::tensor::TensorInfo;
 use std::collections::BTreeMap;
@@ -28,12 +29,12 @@ pub(crate) trait Source: Debug + Send + Sync {
     /// The tensors, in the file's order.
     fn tensors(&self) -> &[TensorInfo];
 
-    /// The row-major little-endian bytes of one of [`tensors`](Self::tensors).
-    fn read(&self, index: usize) -> Result<Vec<u8>>;
+    /// The elements of one of [`tensors`](Self::tensors), in the file's order.
+    fn elements(&self, index: usize) -> Result<Elements<'static>>;
 
-    /// As [`read`](Self::read), into memory of the tensor's length.
+    /// Their bytes in row-major order, into memory of the tensor's length.
     fn read_into(&self, index: usize, out: &mut [u8]) -> Result<()> {
-        out.copy_from_slice(&self.read(index)?);
+        out.copy_from_slice(&self.elements(index)?.into_bytes());
         Ok(())
     }
 

@@ -1,7 +1,6 @@
 //! Tensors as files hold them: a name, an element type, a shape and bytes.
 
 use crate::error::{ConvertError, Result};
-use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
@@ -125,85 +124,6 @@ pub struct Tensor {
     pub bytes: Vec<u8>,
 }
 
-type Provider<'a> = Box<dyn FnOnce() -> Result<Cow<'a, [u8]>> + 'a>;
-
-/// A tensor on its way into a file: what it is, and where its bytes come from once they are needed.
-///
-/// Writers know all sizes before the first byte is read and then hold one tensor at a time, which is what
-/// bounds the memory of a conversion by the largest tensor instead of by the file.
-pub struct Entry<'a> {
-    /// Name, element type and shape in the file to be written.
-    pub info: TensorInfo,
-    provider: Provider<'a>,
-}
-
-impl<'a> Entry<'a> {
-    /// A tensor whose bytes are produced when its turn comes.
-    pub fn new(info: TensorInfo, provider: impl FnOnce() -> Result<Cow<'a, [u8]>> + 'a) -> Self {
-        Self {
-            info,
-            provider: Box::new(provider),
-        }
-    }
-
-    /// A tensor that is already in memory.
-    pub fn from_bytes(name: &str, dtype: DType, shape: &[usize], bytes: impl Into<Cow<'a, [u8]>>) -> Self {
-        let bytes = bytes.into();
-        Self::new(
-            TensorInfo {
-                name: name.to_owned(),
-                dtype,
-                shape: shape.to_vec(),
-            },
-            move || Ok(bytes),
-        )
-    }
-
-    /// The same tensor described by `info`, with its bytes passed through `change`.
-    pub fn map(
-        self,
-        info: TensorInfo,
-        change: impl FnOnce(Cow<'a, [u8]>) -> Result<Cow<'a, [u8]>> + 'a,
-    ) -> Self {
-        let provider = self.provider;
-        Self::new(info, move || change(provider()?))
-    }
-
-    /// The same tensor under another name.
-    pub fn renamed(mut self, name: String) -> Self {
-        self.info.name = name;
-        self
-    }
-
-    /// Calls `observer` with the number of bytes once they are read: what a progress bar wants. Its error is the
-    /// tensor's.
-    pub fn observed(self, observer: impl FnOnce(usize) -> Result<()> + 'a) -> Self {
-        let info = self.info.clone();
-        self.map(info, move |bytes| observer(bytes.len()).map(|()| bytes))
-    }
-
-    /// The bytes, checked against the declared size. `path` is the file being written, for the message.
-    pub(crate) fn read(self, path: &Path) -> Result<Cow<'a, [u8]>> {
-        let bytes = (self.provider)()?;
-        if bytes.len() != self.info.byte_len() {
-            let reason = format!(
-                "{} bytes were given for {:?} {}",
-                bytes.len(),
-                self.info.shape,
-                self.info.dtype
-            );
-            return Err(ConvertError::tensor(path, &self.info.name, reason));
-        }
-        Ok(bytes)
-    }
-}
-
-impl fmt::Debug for Entry<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Entry").field(&self.info).finish()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -219,16 +139,6 @@ mod tests {
         let message = info.checked_byte_len(Path::new("m.bin")).unwrap_err().to_string();
         assert!(
             message.contains("tensor `w`") && message.contains("18446744073709551615"),
-            "{message}"
-        );
-    }
-
-    #[test]
-    fn an_entry_with_too_few_bytes_is_refused() {
-        let entry = Entry::from_bytes("w", DType::F32, &[2], vec![0; 7]);
-        let message = entry.read(Path::new("out")).unwrap_err().to_string();
-        assert!(
-            message.contains("7 bytes were given for [2] float32"),
             "{message}"
         );
     }

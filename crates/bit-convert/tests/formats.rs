@@ -50,6 +50,7 @@ fn every_container_of_a_state_dict_gives_the_same_tensors() {
         "pytorch_zip.bin",
         "protocol4.bin",
         "legacy.bin",
+        "python2.bin",
         "channels_last.bin",
     ] {
         assert_same_as_transformers(&open(name));
@@ -82,6 +83,22 @@ fn the_index_file_itself_opens_the_shards_and_their_configuration() {
     assert_same_as_transformers(&index);
     let config = |checkpoint: &Checkpoint| checkpoint.to_transformers().unwrap().config().unwrap();
     assert_eq!(config(&index), config(&open("sharded")));
+}
+
+#[test]
+fn a_header_whose_length_looks_like_json_is_not_taken_for_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    // Lengths whose first byte is `{`, and whose first two are a space and `{`.
+    for length in [0x7b, 0x7b20] {
+        let mut header = br#"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#.to_vec();
+        header.resize(length, b' ');
+        let file = [&(length as u64).to_le_bytes()[..], &header, &[5, 6]].concat();
+        std::fs::write(&path, file).unwrap();
+        let opened = Checkpoint::open(&path).unwrap();
+        assert_eq!(opened.format(), Format::Safetensors);
+        assert_eq!(opened.read("a").unwrap().bytes, [5, 6]);
+    }
 }
 
 #[test]

@@ -14,13 +14,15 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// One measurement at a time.
 static MEASURING: Mutex<()> = Mutex::new(());
 
-const FIXTURES: [&str; 16] = [
+const FIXTURES: [&str; 18] = [
     "preactivation/model.safetensors",
     "sharded/model.safetensors.index.json",
     "burn_pack.bpk",
     "pytorch_zip.bin",
     "protocol4.bin",
     "legacy.bin",
+    "python2.bin",
+    "timm_training.pth.tar",
     "training.pth",
     "bit.pth.tar",
     "google.npz",

@@ -1,7 +1,7 @@
 //! Any format to any other and back keeps every bit.
 #![allow(clippy::unwrap_used)]
 
-use bit_config::BitConfig;
+use bit_config::{BitConfig, ImageProcessorConfig};
 use bit_convert::{
     Checkpoint, ConvertError, ConvertOptions, DType, Dialect, Entry, Format, Target, convert, write_burnpack,
     write_npz, write_onnx, write_pytorch, write_safetensors,
@@ -53,11 +53,13 @@ const TARGETS: [(Target, &str); 5] = [
     (Target::Burnpack, "out.bpk"),
 ];
 
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 13] = [
     "preactivation",
     "sharded",
     "sharded_bin",
     "legacy.bin",
+    "python2.bin",
+    "timm_training.pth.tar",
     "channels_last.bin",
     "training.pth",
     "bit.pth.tar",
@@ -240,6 +242,23 @@ fn a_cancelled_conversion_leaves_no_file_whatever_the_format() {
     }
 }
 
+/// The committed graphs passed ONNX's checker and gave transformers' logits in ONNX Runtime when `make_fixtures.py` made
+/// them with this writer. After a change that is meant, run it again: it checks the new ones.
+#[test]
+fn the_graph_is_the_one_that_onnx_runtime_was_tried_with() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["preactivation", "bottleneck"] {
+        let path = folder.path().join(format!("{name}.onnx"));
+        let source = Checkpoint::open(&fixture(name)).unwrap();
+        convert(&source, &path, Target::Onnx, &ConvertOptions::default()).unwrap();
+        let tried = fixture("onnx").join(format!("{name}.onnx"));
+        assert!(
+            std::fs::read(&path).unwrap() == std::fs::read(tried).unwrap(),
+            "the graph of {name} is another one"
+        );
+    }
+}
+
 /// A limit of bytes under which the tiny network has several files.
 fn in_parts(options: ConvertOptions<'_>) -> ConvertOptions<'_> {
     ConvertOptions {
@@ -262,7 +281,8 @@ fn above_the_limit_a_folder_has_shards_and_onnx_a_second_file() {
     let model = folder.path().join("model.onnx");
     let converted = convert(&source, &model, Target::Onnx, &options).unwrap();
     let data = folder.path().join("model.onnx.data");
-    assert_eq!(converted.files, [model.clone(), data.clone()]);
+    assert_eq!(converted.files, [data.clone(), model.clone()]);
+    assert_eq!(converted.weights, model);
     let tensors: usize = source.tensors().iter().map(|info| info.byte_len()).sum();
     assert_eq!(std::fs::metadata(data).unwrap().len(), tensors as u64);
     assert!(std::fs::metadata(model).unwrap().len() < tensors as u64);
@@ -308,6 +328,67 @@ fn a_folder_in_which_other_weights_would_be_read_is_refused() {
     ] {
         convert(&source, destination, target, &options).unwrap();
     }
+}
+
+#[test]
+fn an_image_processor_of_other_weights_is_never_left_beside_the_new_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let stale = folder.path().join("preprocessor_config.json");
+    std::fs::write(&stale, "{}").unwrap();
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    for target in [
+        Target::Transformers,
+        Target::Pytorch,
+        Target::Google,
+        Target::Burnpack,
+        Target::Onnx,
+    ] {
+        let refused = convert(&source, folder.path(), target, &ConvertOptions::default()).unwrap_err();
+        let message = refused.to_string();
+        assert!(
+            message.contains("preprocessor_config.json: is there already")
+                && message.contains("beside the source"),
+            "{message}"
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "{target}");
+    }
+    let options = ConvertOptions {
+        processor: Some(ImageProcessorConfig::default()),
+        ..ConvertOptions::default()
+    };
+    convert(&source, folder.path(), Target::Transformers, &options).unwrap();
+    assert_ne!(std::fs::read_to_string(&stale).unwrap(), "{}");
+}
+
+#[test]
+fn weights_and_configurations_are_replaced_together_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Checkpoint::open(&fixture("preactivation")).unwrap();
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let old = ConvertOptions::default();
+    convert(&source, folder.path(), Target::Transformers, &old).unwrap();
+    let before = (read("model.safetensors"), read("config.json"));
+    let half = ConvertOptions {
+        dtype: Some(DType::F16),
+        processor: Some(ImageProcessorConfig::default()),
+        ..ConvertOptions::default()
+    };
+    // A folder where the processor has to go: the weights are in place by then.
+    let taken = folder.path().join("preprocessor_config.json");
+    std::fs::create_dir(&taken).unwrap();
+    let failed = convert(&source, folder.path(), Target::Transformers, &half).unwrap_err();
+    assert!(
+        failed.to_string().contains("preprocessor_config.json"),
+        "{failed}"
+    );
+    assert!(before == (read("model.safetensors"), read("config.json")));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+
+    std::fs::remove_dir(&taken).unwrap();
+    let converted = convert(&source, folder.path(), Target::Transformers, &half).unwrap();
+    assert!(converted.files.last().unwrap().ends_with("config.json"));
+    assert!(converted.weights.ends_with("model.safetensors"));
+    assert!(before.0 != read("model.safetensors") && before.1 != read("config.json"));
 }
 
 #[test]

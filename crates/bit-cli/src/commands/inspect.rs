@@ -6,7 +6,7 @@ use std::io::Write;
 use anyhow::Result;
 use bit_config::BitConfig;
 use bit_config::zoo::{ARCHITECTURES, Architecture};
-use bit_convert::{BitTensors, Checkpoint};
+use bit_convert::{BitTensors, Checkpoint, Tensor};
 use serde::Serialize;
 
 use crate::args::{InspectArgs, ReportFormat};
@@ -62,17 +62,22 @@ struct TensorRecord {
     name: String,
     dtype: String,
     shape: Vec<usize>,
-    /// Values that are infinite or not a number.
-    non_finite: usize,
+    /// Values that are infinite or not a number; `null` when they cannot be read.
+    non_finite: Option<usize>,
+    /// Why they cannot be read, if so.
+    error: Option<String>,
 }
 
-/// Describes a checkpoint, even one that is no BiT network; the status says whether it could be loaded.
+/// Describes a checkpoint, even one that is no BiT network or cannot be read whole; the status says whether it could be
+/// loaded.
 pub fn run(args: &InspectArgs) -> Result<Status> {
     let source = Source::open(&args.checkpoint)?;
     let checkpoint = source.checkpoint();
-    let mut described = describe(checkpoint)?;
+    let mut described = describe(checkpoint);
     let added = add_network(&mut described, &source, args.size as usize);
     described.error = added.err().as_ref().map(message);
+    let unreadable = described.tensors.iter().find_map(|tensor| tensor.error.clone());
+    described.error = described.error.or(unreadable);
     let mut sink = Sink::open(None)?;
     match args.format {
         ReportFormat::Json => writeln!(sink, "{}", serde_json::to_string_pretty(&described)?)?,
@@ -88,26 +93,27 @@ pub fn run(args: &InspectArgs) -> Result<Status> {
     })
 }
 
-fn describe(checkpoint: &Checkpoint) -> Result<Report> {
+fn describe(checkpoint: &Checkpoint) -> Report {
     let bar = progress::bytes();
     let infos = checkpoint.tensors();
     bar.set_length(infos.iter().map(|info| info.byte_len() as u64).sum());
     let mut tensors = Vec::with_capacity(infos.len());
     let mut dtypes = BTreeMap::new();
     for info in infos {
-        let non_finite = checkpoint.read(&info.name)?.non_finite();
+        let read = checkpoint.read(&info.name);
         *dtypes.entry(info.dtype.to_string()).or_default() += 1;
         let (name, dtype, shape) = (info.name.clone(), info.dtype.to_string(), info.shape.clone());
         tensors.push(TensorRecord {
             name,
             dtype,
             shape,
-            non_finite,
+            non_finite: read.as_ref().ok().map(Tensor::non_finite),
+            error: read.err().map(|error| error.to_string()),
         });
         bar.inc(info.byte_len() as u64);
     }
     bar.finish_and_clear();
-    Ok(Report {
+    Report {
         checkpoint: checkpoint.path().display().to_string(),
         format: checkpoint.format().to_string(),
         files: checkpoint
@@ -124,7 +130,7 @@ fn describe(checkpoint: &Checkpoint) -> Result<Report> {
         error: None,
         tensors,
         unknown: Vec::new(),
-    })
+    }
 }
 
 /// Adds what is known of the network, up to what keeps it from loading.
@@ -187,9 +193,13 @@ fn text(out: &mut impl Write, report: &Report) -> Result<()> {
     for name in &report.unknown {
         writeln!(out, "not part of the network: {}", printable(name))?;
     }
-    for tensor in report.tensors.iter().filter(|tensor| tensor.non_finite > 0) {
+    for tensor in &report.tensors {
         let name = printable(&tensor.name);
-        writeln!(out, "not finite: {} values of {name}", tensor.non_finite)?;
+        match tensor.non_finite {
+            Some(0) => {}
+            Some(count) => writeln!(out, "not finite: {count} values of {name}")?,
+            None => writeln!(out, "cannot be read: {name}")?,
+        }
     }
     writeln!(out)?;
     for tensor in &report.tensors {

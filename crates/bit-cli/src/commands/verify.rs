@@ -211,6 +211,7 @@ fn logits(tensors: &BitTensors<'_>, config: &BitConfig) -> Result<Vec<f32>> {
     match failed {
         Some(error) => Err(error),
         None => Ok(model
+            .for_inference()
             .forward(image(config.num_channels, &device))?
             .logits
             .into_data()

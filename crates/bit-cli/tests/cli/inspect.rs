@@ -80,6 +80,54 @@ fn a_file_of_something_else_is_described_and_said_to_be_no_bit() {
 }
 
 #[test]
+fn a_tensor_that_cannot_be_read_is_named_and_the_others_are_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bit-convert/tests/fixtures/google.npz");
+    let mut bytes = std::fs::read(fixture).unwrap();
+    let name = b"resnet/root_block/standardized_conv2d/kernel.npy";
+    let at = bytes
+        .windows(name.len())
+        .position(|window| window == name)
+        .unwrap();
+    bytes[at + name.len() + 400] ^= 1; // its checksum is another one now
+    let file = folder.path().join("model.npz");
+    std::fs::write(&file, bytes).unwrap();
+    let file = file.to_str().unwrap();
+    let damaged = "resnet/root_block/standardized_conv2d/kernel";
+    let run = bit(&["inspect", file, "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let tensors = report["tensors"].as_array().unwrap();
+    assert!(tensors.len() > 20);
+    for tensor in tensors {
+        let is_damaged = tensor["name"] == damaged;
+        assert_eq!(tensor["non_finite"].is_null(), is_damaged, "{tensor}");
+        assert_eq!(tensor["error"].is_string(), is_damaged, "{tensor}");
+    }
+    assert_eq!(report["dialect"], "big_transfer (npz)");
+    let run = bit(&["inspect", file]);
+    assert!(
+        run.stdout.contains(&format!("cannot be read: {damaged}")),
+        "{run:?}"
+    );
+    assert_eq!(run.status, 1);
+}
+
+#[test]
+fn a_network_with_batch_norms_is_not_described_as_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bit-convert/tests/fixtures");
+    let timm = Checkpoint::open(&fixtures.join("timm/model.safetensors")).unwrap();
+    let mut entries = timm.entries();
+    let name = "stages.0.blocks.0.norm1.running_mean";
+    entries.push(Entry::from_bytes(name, DType::F32, &[8], vec![0; 32]));
+    let file = folder.path().join("model.safetensors");
+    write_safetensors(&file, entries, &BTreeMap::new()).unwrap();
+    let run = bit(&["inspect", file.to_str().unwrap()]);
+    run.fails_with(&[name, "batch norm, which BiT does not have"]);
+    assert!(!run.stdout.contains("network:"), "{run:?}");
+}
+
+#[test]
 fn every_reader_of_checkpoints_is_behind_it() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bit-convert/tests/fixtures");
     for (file, dialect) in [

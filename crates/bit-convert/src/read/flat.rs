@@ -1,6 +1,7 @@
 //! Files that are a table of contents and then the tensors' bytes: safetensors and Burnpack.
 
 use super::Source;
+use crate::elements::Elements;
 use crate::error::{ConvertError, Result};
 use crate::file::DataFile;
 use crate::tensor::TensorInfo;
@@ -84,9 +85,12 @@ impl Source for FlatFile {
         &self.tensors
     }
 
-    fn read(&self, index: usize) -> Result<Vec<u8>> {
+    fn elements(&self, index: usize) -> Result<Elements<'static>> {
         let info = &self.tensors[index];
-        self.file.read(self.starts[index], info.byte_len(), &place(info))
+        let bytes = self
+            .file
+            .read(self.starts[index], info.byte_len(), &place(info))?;
+        Ok(Elements::row_major(bytes, info.dtype, &info.shape))
     }
 
     fn read_into(&self, index: usize, out: &mut [u8]) -> Result<()> {

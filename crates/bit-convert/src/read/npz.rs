@@ -3,8 +3,8 @@
 use super::Source;
 use super::npy::{self, NpyHeader};
 use super::zipped::{Archive, Member};
+use crate::elements::Elements;
 use crate::error::{ConvertError, Result};
-use crate::permute::permute;
 use crate::tensor::TensorInfo;
 
 /// Largest compressed array that is unpacked. The largest tensor of the zoo, R152x4's head for 21,843 classes, has
@@ -73,16 +73,16 @@ impl Source for NpzFile {
         &self.tensors
     }
 
-    fn read(&self, index: usize) -> Result<Vec<u8>> {
+    fn elements(&self, index: usize) -> Result<Elements<'static>> {
         let (info, (member, header)) = (&self.tensors[index], &self.arrays[index]);
         let place = format!("tensor `{}`", info.name);
         let mut bytes = self.archive.read(member, 0, member.size as usize, &place)?;
         bytes.drain(..header.len);
         if !header.fortran_order {
-            return Ok(bytes);
+            return Ok(Elements::row_major(bytes, info.dtype, &info.shape));
         }
-        let stored: Vec<_> = info.shape.iter().rev().copied().collect();
-        let axes: Vec<_> = (0..stored.len()).rev().collect();
-        Ok(permute(&bytes, &stored, &axes, info.dtype.size()))
+        let axes: Vec<_> = (0..info.shape.len()).rev().collect();
+        let stored: Vec<_> = axes.iter().map(|&axis| info.shape[axis]).collect();
+        Ok(Elements::row_major(bytes, info.dtype, &stored).permuted(&axes))
     }
 }

@@ -18,8 +18,9 @@ pub(crate) const MAX_PICKLE: u64 = 1 << 24;
 /// hostile pickle under 256 MiB of memory.
 const MAX_VALUES: usize = 1 << 20;
 
-/// The Python objects a state dict may refer to.
+/// The Python objects a state dict, or a training checkpoint around one, may refer to.
 const GLOBALS: &[&str] = &[
+    "argparse.Namespace",
     "collections.OrderedDict",
     "torch._utils._rebuild_tensor",
     "torch._utils._rebuild_tensor_v2",
@@ -165,11 +166,67 @@ mod tests {
 
     #[test]
     fn opcodes_that_make_objects_are_refused() {
-        for opcode in [0x81, 0x92, b'i', b'o', 0x82, b'P'] {
+        for opcode in [0x92, b'i', b'o', 0x82, b'P'] {
             assert!(
                 message(&[0x80, 2, b'N', b'N', opcode, b'.']).contains(&format!("opcode 0x{opcode:02x}"))
             );
         }
+    }
+
+    #[test]
+    fn training_options_are_an_empty_record_and_no_other_object_is_made() {
+        let options = b"\x80\x02cargparse\nNamespace\n)\x81}X\x02\x00\x00\x00lrK\x01sb.";
+        let pickle = read(options).unwrap();
+        assert_eq!(pickle.get(pickle.root()), &Value::Dict(vec![]));
+        for class in [&b"N"[..], b"ctorch\nSize\n", b"ccollections\nOrderedDict\n"] {
+            let program = [b"\x80\x02", class, b")\x81."].concat();
+            assert!(
+                message(&program).contains("makes an object of a class"),
+                "{class:?}"
+            );
+        }
+        assert!(message(b"\x80\x02cos\nsystem\n)\x81.").contains("`os.system`"));
+    }
+
+    #[test]
+    fn an_ordered_dict_is_filled_as_python_2_and_as_python_3_do_it() {
+        let filled: [&[u8]; 3] = [
+            b"\x80\x02ccollections\nOrderedDict\n]](U\x01aK\x05ea\x85R.",
+            b"\x80\x02ccollections\nOrderedDict\n(U\x01aK\x05tq\x000]h\x00a\x85R.",
+            b"\x80\x02ccollections\nOrderedDict\n)RU\x01aK\x05s.",
+        ];
+        for program in filled {
+            let pickle = read(program).unwrap();
+            let Value::Dict(pairs) = pickle.get(pickle.root()) else {
+                panic!("not a dict")
+            };
+            assert_eq!(pairs.len(), 1, "{program:?}");
+            assert_eq!(pickle.get(pairs[0].0), &Value::Str("a".into()));
+            assert_eq!(pickle.get(pairs[0].1), &Value::Int(5));
+        }
+        for arguments in [
+            &b"N\x85"[..],
+            b"N",
+            b"]]\x86",
+            b"]Na\x85",
+            b"](NNNta\x85",
+            b"}\x85",
+        ] {
+            let program = [b"\x80\x02ccollections\nOrderedDict\n", arguments, b"R."].concat();
+            let message = message(&program);
+            assert!(
+                message.contains("not one list of pairs"),
+                "{arguments:?}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn many_ordered_dicts_of_one_long_list_are_stopped() {
+        let list = [&b"(NNtq\x000]("[..], &b"h\x00".repeat(1 << 16), b"eq\x010"].concat();
+        let calls = b"ccollections\nOrderedDict\nh\x01\x85R0".repeat(1 + (MAX_VALUES >> 16));
+        let program = [b"\x80\x02", &list[..], &calls, b"N."].concat();
+        assert!(message(&program).contains("builds more than"));
     }
 
     #[test]

@@ -11,9 +11,9 @@ use self::storage::Storage;
 use super::Source;
 use super::pickle::{MAX_PICKLE, Pickle, Value};
 use super::zipped::Archive;
+use crate::elements::Elements;
 use crate::error::{ConvertError, Result};
 use crate::file::DataFile;
-use crate::permute::gather;
 use crate::tensor::TensorInfo;
 use std::collections::HashMap;
 use std::io::{BufReader, Seek};
@@ -171,13 +171,10 @@ impl Source for PytorchFile {
         &self.tensors
     }
 
-    fn read(&self, index: usize) -> Result<Vec<u8>> {
+    fn elements(&self, index: usize) -> Result<Elements<'static>> {
         let (info, view) = (&self.tensors[index], &self.views[index]);
         let window = self.read_window(info, view)?;
-        if is_contiguous(&info.shape, &view.stride) {
-            return Ok(window);
-        }
-        Ok(gather(&window, &info.shape, &view.stride, info.dtype.size()))
+        Ok(Elements::strided(window, info.dtype, &info.shape, &view.stride))
     }
 }
 
@@ -259,13 +256,4 @@ fn legacy_offsets(
         position = end;
     }
     Ok(offsets)
-}
-
-fn is_contiguous(shape: &[usize], stride: &[usize]) -> bool {
-    let mut expected = 1;
-    shape.iter().zip(stride).rev().all(|(&dim, &stride)| {
-        let matches = dim == 1 || stride == expected;
-        expected *= dim;
-        matches
-    }) || shape.contains(&0)
 }

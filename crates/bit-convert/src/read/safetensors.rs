@@ -128,7 +128,7 @@ mod tests {
         let file = open_with(TWO, &[1, 2, 3, 4, 5, 6]).unwrap();
         let names: Vec<_> = file.tensors().iter().map(|t| t.name.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
-        assert_eq!(file.read(1).unwrap(), [5, 6]);
+        assert_eq!(file.elements(1).unwrap().into_bytes().as_ref(), [5, 6]);
         assert_eq!(file.metadata()["format"], "pt");
     }
 

@@ -11,6 +11,9 @@ use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
 /// Most members of an archive; R152x4 has 459 tensors.
 const MAX_MEMBERS: usize = 1 << 16;
 
+/// What is allocated for a compressed member before its first byte is there.
+const FIRST_CHUNK: usize = 4 << 20;
+
 /// A member of the archive.
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
@@ -125,7 +128,7 @@ impl Archive {
         let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
         let mut entry = archive.by_index(member.index).map_err(|e| broken(&e))?;
         std::io::copy(&mut entry.by_ref().take(start), &mut std::io::sink()).map_err(|e| broken(&e))?;
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(len.min(FIRST_CHUNK));
         entry
             .by_ref()
             .take(len as u64)

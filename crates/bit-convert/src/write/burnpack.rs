@@ -3,9 +3,9 @@
 use super::safetensors::reject_duplicates;
 use crate::burnpack::{ALIGNMENT, HEADER_LEN, MAGIC, PackType, Record, Table, VERSION};
 use crate::distinct::Distinct;
+use crate::entry::Entry;
 use crate::error::{ConvertError, Result};
-use crate::file::write_atomic;
-use crate::tensor::Entry;
+use crate::stage::{Staged, publish, stage};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -20,6 +20,15 @@ pub fn write_burnpack(
     entries: Vec<Entry<'_>>,
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
+    publish(vec![stage_burnpack(path, entries, metadata)?]).map(drop)
+}
+
+/// The file before it has its name.
+pub(crate) fn stage_burnpack(
+    path: &Path,
+    entries: Vec<Entry<'_>>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<Staged> {
     reject_duplicates(path, &entries)?;
     let mut table = Table {
         tensors: Distinct::default(),
@@ -50,7 +59,7 @@ pub fn write_burnpack(
     ciborium::into_writer(&table, &mut cbor)
         .map_err(|e| ConvertError::malformed(path, "table", e.to_string()))?;
 
-    write_atomic(path, |writer| {
+    stage(path, |writer| {
         let failed = |e| ConvertError::io(path, "write")(e);
         let mut position = HEADER_LEN + cbor.len() as u64;
         writer.write_all(&MAGIC).map_err(failed)?;
@@ -64,9 +73,8 @@ pub fn write_burnpack(
             writer
                 .write_all(&[0; ALIGNMENT as usize][..padding as usize])
                 .map_err(failed)?;
-            let bytes = entry.read(path)?;
-            writer.write_all(&bytes).map_err(failed)?;
-            position += padding + bytes.len() as u64;
+            position += padding + entry.info.byte_len() as u64;
+            entry.write_to(path, writer)?;
         }
         Ok(())
     })

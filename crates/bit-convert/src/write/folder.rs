@@ -1,5 +1,6 @@
 //! What stands beside the weights in a folder: transformers' and timm's JSON files.
 
+use crate::architecture::{EMBEDDED_CONFIG, EMBEDDED_PROCESSOR};
 use crate::error::{ConvertError, Result};
 use bit_config::zoo::{ARCHITECTURES, Architecture};
 use bit_config::{BitConfig, ImageProcessorConfig, PerChannel, Resample, SizeDict};
@@ -9,12 +10,11 @@ use std::path::Path;
 /// Files by their names in the folder.
 pub(crate) type Texts = Vec<(&'static str, String)>;
 
-/// `config.json` and, when it is known, `preprocessor_config.json`, as transformers reads them.
+/// `preprocessor_config.json`, when it is known, and `config.json`, as transformers reads them.
 pub(crate) fn transformers_configs(config: &BitConfig, processor: Option<&ImageProcessorConfig>) -> Texts {
-    let processor = processor.map(|processor| ("preprocessor_config.json", processor.to_json()));
-    std::iter::once(("config.json", config.to_json()))
-        .chain(processor)
-        .collect()
+    let processor = processor.map(|processor| (EMBEDDED_PROCESSOR, processor.to_json()));
+    let config = (EMBEDDED_CONFIG, config.to_json());
+    processor.into_iter().chain([config]).collect()
 }
 
 /// timm's `config.json`, from which `timm.create_model("local-dir:…")` makes the model, and why it says nothing of the
@@ -61,7 +61,7 @@ pub(crate) fn timm_config(
         "num_features": config.out_channels(),
         "pretrained_cfg": pretrained,
     });
-    Ok((vec![("config.json", format!("{json:#}\n"))], unsaid))
+    Ok((vec![(EMBEDDED_CONFIG, format!("{json:#}\n"))], unsaid))
 }
 
 /// Whether `timm.create_model` can make this network from a folder: its architecture is one of the published ones.
@@ -161,7 +161,7 @@ mod tests {
         };
         let words: Value = timm_words(&processor, 3).into_iter().flatten().collect();
         assert_eq!(words["crop_mode"], "squash");
-        assert_eq!(timm_processor(&words).as_ref(), Some(&processor));
+        assert_eq!(timm_processor(&words).as_ref(), Ok(&processor));
     }
 
     #[test]

@@ -7,12 +7,12 @@ mod activation;
 mod graph;
 mod network;
 mod proto;
-mod standardize;
 
 use super::safetensors::reject_duplicates;
+use crate::entry::Entry;
 use crate::error::{ConvertError, Result};
-use crate::file::{publish, stage, write_atomic};
-use crate::tensor::{DType, Entry, TensorInfo};
+use crate::stage::{Staged, publish, stage};
+use crate::tensor::{DType, TensorInfo};
 use bit_config::BitConfig;
 use graph::{Graph, onnx_type};
 use proto::Message;
@@ -32,7 +32,8 @@ const MAX_INLINE_BYTES: u64 = 1_900_000_000;
 ///
 /// `entries` are transformers' parameters of `config`. Kernels are standardized in f64 on the way, so the graph holds
 /// plain convolutions. Tensors are stored as `dtype` (or as they are) and computed with in f32. `metadata` becomes
-/// `metadata_props`. More than 1.9 GB of tensors go to `FILE.data` beside the file. Returns the files written.
+/// `metadata_props`. More than 1.9 GB of tensors go to `FILE.data` beside the file. Returns the files written, the graph
+/// last.
 ///
 /// # Errors
 ///
@@ -44,18 +45,26 @@ pub fn write_onnx(
     dtype: Option<DType>,
     metadata: &BTreeMap<String, String>,
 ) -> Result<Vec<PathBuf>> {
-    write_onnx_within(path, entries, config, dtype, metadata, MAX_INLINE_BYTES)
+    publish(stage_onnx(
+        path,
+        entries,
+        config,
+        dtype,
+        metadata,
+        MAX_INLINE_BYTES,
+    )?)
 }
 
-/// As [`write_onnx`], with tensors of more than `max_bytes` (and 1.9 GB at most) in a file of their own.
-pub(crate) fn write_onnx_within(
+/// The files before they have their names, the graph last, and tensors of more than `max_bytes` (and 1.9 GB at most) in
+/// one of their own.
+pub(crate) fn stage_onnx(
     path: &Path,
     entries: Vec<Entry<'_>>,
     config: &BitConfig,
     dtype: Option<DType>,
     metadata: &BTreeMap<String, String>,
     max_bytes: u64,
-) -> Result<Vec<PathBuf>> {
+) -> Result<Vec<Staged>> {
     reject_duplicates(path, &entries)?;
     let entries: Vec<_> = entries.into_iter().map(|entry| prepare(entry, dtype)).collect();
     let total: u64 = entries.iter().map(|entry| entry.info.byte_len() as u64).sum();
@@ -75,7 +84,7 @@ pub(crate) fn write_onnx_within(
         .zip(&headers)
         .map(|(e, header)| record_len(header, &e.info))
         .sum();
-    write_atomic(path, |writer| {
+    let model = stage(path, |writer| {
         let failed = |e| ConvertError::io(path, "write")(e);
         writer.write_all(&model_head(metadata)).map_err(failed)?;
         let graph = graph.into_bytes();
@@ -89,11 +98,11 @@ pub(crate) fn write_onnx_within(
                 .write_all(&proto::length_prefix(5, len as u64))
                 .map_err(failed)?;
             writer.write_all(&header).map_err(failed)?;
-            writer.write_all(&entry.read(path)?).map_err(failed)?;
+            entry.write_to(path, writer)?;
         }
         Ok(())
     })?;
-    Ok(vec![path.to_path_buf()])
+    Ok(vec![model])
 }
 
 /// Folds the standardization into kernels and gives every tensor its shape and type in the graph.
@@ -103,14 +112,14 @@ fn prepare(entry: Entry<'_>, dtype: Option<DType>) -> Entry<'_> {
         dtype => dtype,
     };
     let entry = match entry.info.shape.len() {
-        4 => standardize::fold(entry.cast(DType::F32)),
+        4 => entry.standardized(),
         1 if entry.info.name.contains("norm") => {
             let shape = vec![entry.info.shape[0], 1, 1]; // broadcasts over height and width
             let info = TensorInfo {
                 shape,
                 ..entry.info.clone()
             };
-            entry.map(info, Ok)
+            entry.rearranged(info, None)
         }
         _ => entry,
     };
@@ -163,13 +172,13 @@ fn record_len(header: &[u8], info: &TensorInfo) -> u64 {
     proto::length_prefix(5, len).len() as u64 + len
 }
 
-/// Writes `FILE.data` with the tensors and `FILE` with references to it. Both are whole before either gets its name.
+/// `FILE.data` with the tensors and `FILE` with references to it.
 fn write_external(
     path: &Path,
     entries: Vec<Entry<'_>>,
     mut graph: Graph,
     metadata: &BTreeMap<String, String>,
-) -> Result<Vec<PathBuf>> {
+) -> Result<Vec<Staged>> {
     let name = path
         .file_name()
         .and_then(|name| name.to_str())
@@ -193,9 +202,7 @@ fn write_external(
     }
     let data = stage(&data_path, |writer| {
         for entry in entries {
-            writer
-                .write_all(&entry.read(&data_path)?)
-                .map_err(ConvertError::io(&data_path, "write"))?;
+            entry.write_to(&data_path, writer)?;
         }
         Ok(())
     })?;
@@ -212,6 +219,5 @@ fn write_external(
         }
         Ok(())
     })?;
-    publish(vec![data, model])?;
-    Ok(vec![path.to_path_buf(), data_path])
+    Ok(vec![data, model])
 }

@@ -2,10 +2,11 @@
 
 use super::safetensors::reject_duplicates;
 use super::zipped::ArchiveWriter;
+use crate::entry::Entry;
 use crate::error::{ConvertError, Result};
-use crate::file::write_atomic;
 use crate::permute::row_major;
-use crate::tensor::{DType, Entry, TensorInfo};
+use crate::stage::{Staged, publish, stage};
+use crate::tensor::{DType, TensorInfo};
 use std::path::Path;
 
 /// Writes a state dict as `torch.save` does.
@@ -14,16 +15,21 @@ use std::path::Path;
 ///
 /// As [`write_safetensors`](crate::write_safetensors), and when a tensor's element type has no PyTorch storage.
 pub fn write_pytorch(path: &Path, entries: Vec<Entry<'_>>) -> Result<()> {
+    publish(vec![stage_pytorch(path, entries)?]).map(drop)
+}
+
+/// The file before it has its name.
+pub(crate) fn stage_pytorch(path: &Path, entries: Vec<Entry<'_>>) -> Result<Staged> {
     reject_duplicates(path, &entries)?;
     let pickle = pickle(path, entries.iter().map(|entry| &entry.info))?;
-    write_atomic(path, |writer| {
+    stage(path, |writer| {
         let mut archive = ArchiveWriter::new(path, writer);
-        archive.add("archive/data.pkl", &[&pickle])?;
-        archive.add("archive/byteorder", &[b"little"])?;
+        archive.add("archive/data.pkl", &pickle)?;
+        archive.add("archive/byteorder", b"little")?;
         for (key, entry) in entries.into_iter().enumerate() {
-            archive.add(&format!("archive/data/{key}"), &[&entry.read(path)?])?;
+            archive.add_tensor(&format!("archive/data/{key}"), &[], entry)?;
         }
-        archive.add("archive/version", &[b"3\n"])?;
+        archive.add("archive/version", b"3\n")?;
         archive.finish()
     })
 }

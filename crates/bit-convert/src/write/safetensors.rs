@@ -1,9 +1,10 @@
 //! Writing safetensors, byte for byte as the Python library does, in one file or in shards.
 
+use crate::entry::Entry;
 use crate::error::{ConvertError, Result};
-use crate::file::{Staged, publish, stage};
 use crate::locate::refuse_shadowed;
-use crate::tensor::{DType, Entry, TensorInfo};
+use crate::stage::{Staged, publish, stage};
+use crate::tensor::{DType, TensorInfo};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo as Record};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,11 +28,15 @@ pub fn write_safetensors(
     entries: Vec<Entry<'_>>,
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
-    publish(vec![staged(path, entries, metadata)?]).map(drop)
+    publish(vec![stage_safetensors(path, entries, metadata)?]).map(drop)
 }
 
 /// The file before it has its name.
-fn staged(path: &Path, mut entries: Vec<Entry<'_>>, metadata: &BTreeMap<String, String>) -> Result<Staged> {
+pub(crate) fn stage_safetensors(
+    path: &Path,
+    mut entries: Vec<Entry<'_>>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<Staged> {
     reject_duplicates(path, &entries)?;
     let rank = |info: &TensorInfo| std::cmp::Reverse(dtype(info.dtype));
     entries.sort_by(|a, b| (rank(&a.info), &a.info.name).cmp(&(rank(&b.info), &b.info.name)));
@@ -43,7 +48,7 @@ fn staged(path: &Path, mut entries: Vec<Entry<'_>>, metadata: &BTreeMap<String, 
             .map_err(failed)?;
         writer.write_all(&header).map_err(failed)?;
         for entry in entries {
-            writer.write_all(&entry.read(path)?).map_err(failed)?;
+            entry.write_to(path, writer)?;
         }
         Ok(())
     })
@@ -64,6 +69,16 @@ pub fn write_safetensors_shards(
     metadata: &BTreeMap<String, String>,
     max_shard_bytes: u64,
 ) -> Result<Vec<PathBuf>> {
+    publish(stage_shards(folder, entries, metadata, max_shard_bytes)?)
+}
+
+/// The files before they have their names, the index last.
+pub(crate) fn stage_shards(
+    folder: &Path,
+    entries: Vec<Entry<'_>>,
+    metadata: &BTreeMap<String, String>,
+    max_shard_bytes: u64,
+) -> Result<Vec<Staged>> {
     const INDEX: &str = "model.safetensors.index.json";
     reject_duplicates(folder, &entries)?;
     let total_size: u64 = entries.iter().map(|entry| entry.info.byte_len() as u64).sum();
@@ -71,8 +86,8 @@ pub fn write_safetensors_shards(
     let mut shards = split(entries, max_shard_bytes);
     if shards.len() <= 1 {
         let path = folder.join("model.safetensors");
-        write_safetensors(&path, shards.pop().unwrap_or_default(), metadata)?;
-        return Ok(vec![path]);
+        let entries = shards.pop().unwrap_or_default();
+        return Ok(vec![stage_safetensors(&path, entries, metadata)?]);
     }
     refuse_shadowed(folder, INDEX)?;
     let count = shards.len();
@@ -81,7 +96,7 @@ pub fn write_safetensors_shards(
     for (i, shard) in shards.into_iter().enumerate() {
         let name = format!("model-{:05}-of-{count:05}.safetensors", i + 1);
         weight_map.extend(shard.iter().map(|entry| (entry.info.name.clone(), name.clone())));
-        files.push(staged(&folder.join(name), shard, metadata)?);
+        files.push(stage_safetensors(&folder.join(name), shard, metadata)?);
     }
     let index = json!({
         "metadata": {"total_parameters": total_parameters, "total_size": total_size},
@@ -91,23 +106,29 @@ pub fn write_safetensors_shards(
     files.push(stage(&path, |writer| {
         writeln!(writer, "{index:#}").map_err(ConvertError::io(&path, "write"))
     })?);
-    publish(files)
+    Ok(files)
 }
 
-/// Groups of tensors in their order, each below the limit unless a single tensor is above it.
+/// Groups of tensors in their order, each within the limit, as `split_torch_state_dict_into_shards` of huggingface_hub
+/// makes them: a tensor above the limit is a group of its own, and what follows joins the group from before it.
 fn split(entries: Vec<Entry<'_>>, max_bytes: u64) -> Vec<Vec<Entry<'_>>> {
-    let mut shards: Vec<Vec<Entry<'_>>> = Vec::new();
-    let mut room = 0;
+    let mut shards = Vec::new();
+    let (mut shard, mut filled) = (Vec::new(), 0u64);
     for entry in entries {
         let size = entry.info.byte_len() as u64;
-        match shards.last_mut() {
-            Some(shard) if size <= room => shard.push(entry),
-            _ => {
-                shards.push(vec![entry]);
-                room = max_bytes;
-            }
+        if size > max_bytes {
+            shards.push(vec![entry]);
+            continue;
         }
-        room = room.saturating_sub(size);
+        if filled.saturating_add(size) > max_bytes {
+            shards.push(std::mem::take(&mut shard));
+            filled = 0;
+        }
+        shard.push(entry);
+        filled += size;
+    }
+    if !shard.is_empty() {
+        shards.push(shard);
     }
     shards
 }
@@ -220,9 +241,27 @@ mod tests {
             let name = entry.info.name.clone();
             assert_eq!(
                 opened.read(&name).unwrap().bytes,
-                entry.read(Path::new("")).unwrap().as_ref()
+                entry.into_bytes(Path::new("")).unwrap().as_ref()
             );
         }
+    }
+
+    #[test]
+    fn a_tensor_above_the_limit_does_not_close_the_shard_before_it() {
+        let entry = |name: &str, len: usize| Entry::from_bytes(name, DType::U8, &[len], vec![0; len]);
+        let names = |limit| -> Vec<Vec<String>> {
+            let entries = [("a", 4), ("b", 4), ("large", 11), ("c", 2), ("d", 8), ("e", 10)];
+            let shards = split(entries.map(|(name, len)| entry(name, len)).into(), limit);
+            let name = |entry: Entry<'_>| entry.info.name;
+            shards
+                .into_iter()
+                .map(|shard| shard.into_iter().map(name).collect())
+                .collect()
+        };
+        // What split_torch_state_dict_into_shards gives for the same lengths.
+        assert_eq!(names(10), [&["large"][..], &["a", "b", "c"], &["d"], &["e"]]);
+        assert_eq!(names(11), [&["a", "b"][..], &["large"], &["c", "d"], &["e"]]);
+        assert_eq!(names(100), [["a", "b", "large", "c", "d", "e"]]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Zip archives of uncompressed members, as `torch.save` and `numpy.savez` write them.
 
+use crate::entry::Entry;
 use crate::error::{ConvertError, Result};
 use std::io::{Seek, Write};
 use std::path::Path;
@@ -20,20 +21,27 @@ impl<'a, W: Write + Seek> ArchiveWriter<'a, W> {
         }
     }
 
-    /// Adds a member of some parts, at a multiple of 64 bytes, where it can be mapped into memory.
-    pub(crate) fn add(&mut self, name: &str, parts: &[&[u8]]) -> Result<()> {
-        let len: usize = parts.iter().map(|part| part.len()).sum();
+    /// Adds a member.
+    pub(crate) fn add(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.start(name, bytes.len())?;
+        self.zip.write_all(bytes).map_err(|e| self.failed(e))
+    }
+
+    /// Adds a member that is a tensor behind its header.
+    pub(crate) fn add_tensor(&mut self, name: &str, header: &[u8], entry: Entry<'_>) -> Result<()> {
+        self.start(name, header.len() + entry.info.byte_len())?;
+        self.zip.write_all(header).map_err(|e| self.failed(e))?;
+        entry.write_to(self.path, &mut self.zip)
+    }
+
+    /// Begins a member at a multiple of 64 bytes, where it can be mapped into memory.
+    fn start(&mut self, name: &str, len: usize) -> Result<()> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .large_file(u32::try_from(len).is_err())
             .with_alignment(64);
-        self.zip
-            .start_file(name, options)
-            .map_err(|e| self.failed(e.into()))?;
-        for part in parts {
-            self.zip.write_all(part).map_err(|e| self.failed(e))?;
-        }
-        Ok(())
+        let started = self.zip.start_file(name, options);
+        started.map_err(|e| self.failed(e.into()))
     }
 
     pub(crate) fn finish(self) -> Result<()> {

@@ -73,6 +73,8 @@ pub(super) struct Machine<'a, R> {
     stack: Vec<Id>,
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
+    /// Pairs that calls of `OrderedDict` copied.
+    paired: usize,
 }
 
 impl<'a, R: BufRead> Machine<'a, R> {
@@ -88,6 +90,7 @@ impl<'a, R: BufRead> Machine<'a, R> {
             stack: vec![],
             marks: vec![],
             memo: HashMap::new(),
+            paired: 0,
         }
     }
 
@@ -143,6 +146,7 @@ impl<'a, R: BufRead> Machine<'a, R> {
             0x93 => { let name = self.pop_text()?; let module = self.pop_text()?; self.global(&module, &name)? }
             b'Q' => { let id = self.pop()?; self.push(Value::Persistent(id))? }
             b'R' => self.reduce()?,
+            0x81 => self.new_object()?,
             b'b' => self.build()?,
             _ => return Err(self.input.fail(format!("opcode 0x{opcode:02x} is not one that a state dict needs"))),
         }
@@ -286,11 +290,54 @@ impl<'a, R: BufRead> Machine<'a, R> {
         let args = self.pop()?;
         let function = self.pop()?;
         match self.values[function as usize] {
-            // Always written empty and filled by SETITEMS.
-            Value::Global("collections.OrderedDict") => self.push(Value::Dict(vec![])),
+            Value::Global("collections.OrderedDict") => {
+                let pairs = self.pairs(args)?;
+                self.push(Value::Dict(pairs))
+            }
             Value::Global(name) => self.push(Value::Call(name, args)),
             _ => Err(self.input.fail("calls something that is not a function")),
         }
+    }
+
+    /// `NEWOBJ` makes an object without arguments. Of the training options that timm keeps beside its weights nothing is
+    /// looked at: `BUILD` will drop their attributes.
+    fn new_object(&mut self) -> Result<()> {
+        self.pop()?;
+        let class = self.pop()?;
+        match self.values[class as usize] {
+            Value::Global("argparse.Namespace") => self.push(Value::Dict(vec![])),
+            _ => Err(self
+                .input
+                .fail("makes an object of a class that a state dict does not need")),
+        }
+    }
+
+    /// The content of `OrderedDict(*args)`: Python 3 gives nothing and fills it by SETITEMS, Python 2.7 gives a list of
+    /// pairs.
+    fn pairs(&mut self, args: Id) -> Result<Vec<(Id, Id)>> {
+        let unusual = || {
+            self.input
+                .fail("makes an OrderedDict of something that is not one list of pairs")
+        };
+        let items = match &self.values[args as usize] {
+            Value::Tuple(args) => match args[..] {
+                [] => return Ok(vec![]),
+                [list] => match &self.values[list as usize] {
+                    Value::List(items) => items,
+                    _ => return Err(unusual()),
+                },
+                _ => return Err(unusual()),
+            },
+            _ => return Err(unusual()),
+        };
+        // Many calls may share one huge list.
+        self.paired += items.len();
+        self.check_room(self.paired.saturating_sub(1))?;
+        let pair = |&item: &Id| match &self.values[item as usize] {
+            Value::List(pair) | Value::Tuple(pair) if pair.len() == 2 => Some((pair[0], pair[1])),
+            _ => None,
+        };
+        items.iter().map(pair).collect::<Option<_>>().ok_or_else(unusual)
     }
 
     /// `BUILD` sets attributes, and the only ones in a state dict are its `_metadata` of version numbers.

@@ -2,6 +2,7 @@
 
 use super::storage::{Storage, size};
 use crate::error::{ConvertError, Result};
+use crate::permute::extent;
 use crate::read::pickle::{Id, Pickle, Value};
 use crate::tensor::{MAX_RANK, TensorInfo};
 use std::collections::HashSet;
@@ -173,17 +174,4 @@ impl Extractor<'_> {
             _ => None,
         }
     }
-}
-
-/// Elements from a view's first to one past its last, or `None` when that overflows or the ranks differ.
-fn extent(shape: &[usize], stride: &[usize]) -> Option<usize> {
-    if shape.len() != stride.len() {
-        return None;
-    }
-    if shape.contains(&0) {
-        return Some(0);
-    }
-    let step =
-        |last: usize, (dim, stride): (&usize, &usize)| last.checked_add((dim - 1).checked_mul(*stride)?);
-    shape.iter().zip(stride).try_fold(0, step)?.checked_add(1)
 }
