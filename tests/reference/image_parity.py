@@ -55,6 +55,10 @@ FAULTS = [
     (r"outside the range \[0, 255\], got \[\d+, \d+\]", r"outside the range \[0, 255\], got \[\d+\.0, \d+\.0\]"),
     # A TIFF of 64-bit floats.
     (r"UnidentifiedImageError: cannot identify image file", r"not an image|does not support"),
+    # Two faults at once: torchvision's backend resizes all of a batch before it normalizes any, and looks at the filter
+    # before it looks at the size.
+    (r"Input and output sizes should be greater than 0", r"The size of tensor a \(\d+\) must match the size of tensor b"),
+    (r"Input Error: Only 3D, 4D and 5D input Tensors supported .*\(got (box|hamming)\)", r"height and width must be > 0"),
     (r"Cannot handle this data type: \(1, 1, \d+\)", r"expected 1 to 4 channels, found"),
 ]
 

@@ -26,7 +26,7 @@ pub struct Arguments {
     /// Folder of pictures to compare instead of random cases, for --images
     #[arg(long, requires = "images")]
     dir: Option<PathBuf>,
-    /// Number of random cases, for --images
+    /// Least number of random cases that give values on both sides, for --images
     #[arg(long, requires = "images")]
     cases: Option<u32>,
     /// Check that transformers, timm and ONNX Runtime load what bit-convert writes instead
