@@ -4,6 +4,7 @@
 //! only globals it can name are those of [`GLOBALS`]. Values live in one arena and refer to each other by index, so
 //! a dictionary that contains itself costs nothing and nothing here recurses.
 
+mod input;
 mod machine;
 
 use self::machine::Machine;
