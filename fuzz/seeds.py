@@ -1,4 +1,4 @@
-"""Cuts the seeds of the framed targets out of the fixtures: pickles, small arrays, headers and tables."""
+"""Cuts the seeds of the framed targets out of the fixtures: pickles, small arrays, headers, tables and indices."""
 
 import struct
 import zipfile
@@ -24,6 +24,8 @@ def seeds(path):
     elif path.suffix == ".bpk":
         (length,) = struct.unpack_from("<I", data, 6)
         yield "burnpack", data[10 : 10 + length]
+    elif path.name.endswith(".index.json"):
+        yield "index", data
 
 
 for path in sorted(FIXTURES.rglob("*")):
