@@ -1,5 +1,5 @@
-"""Cuts the seeds of the framed targets out of the fixtures: pickles, small arrays, headers and tables, and pictures with
-a configuration before them."""
+"""Cuts the seeds of the framed targets out of the fixtures: pickles, small arrays, headers, tables and indices, and
+pictures with a configuration before them."""
 
 import struct
 import zipfile
@@ -30,6 +30,8 @@ def seeds(path):
     elif path.suffix == ".bpk":
         (length,) = struct.unpack_from("<I", data, 6)
         yield "burnpack", data[10 : 10 + length]
+    elif path.name.endswith(".index.json"):
+        yield "index", data
 
 
 for path in sorted(FIXTURES.rglob("*")) + sorted(PICTURES.iterdir()):

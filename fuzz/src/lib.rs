@@ -1,39 +1,49 @@
 //! What the targets for checkpoints share.
 
 use bit_convert::Checkpoint;
-use std::cell::RefCell;
-use std::fs::File;
-use std::io::{Seek, Write};
 use std::path::Path;
-use tempfile::NamedTempFile;
+use tempfile::TempDir;
 
 thread_local! {
-    /// One file for all runs, in memory where the system has a place for that.
-    static FILE: RefCell<NamedTempFile> = RefCell::new(
-        NamedTempFile::new_in(if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "." }).expect("a file"),
-    );
+    /// One folder for all runs, in memory where the system has a place for that.
+    static FOLDER: TempDir =
+        TempDir::new_in(if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "." }).expect("a folder");
 }
 
-/// Opens the bytes as a checkpoint and reads all of it, under the stored and under transformers' names.
+/// Opens the bytes as a checkpoint and reads all of it, under the stored and under transformers' names, and what it says
+/// of its configuration and image processor.
 pub fn read_everything(bytes: &[u8]) {
-    FILE.with_borrow_mut(|file| {
-        rewrite(file.as_file_mut(), bytes).expect("a write to memory");
-        let Ok(checkpoint) = Checkpoint::open(file.path()) else { return };
+    read_file("model", bytes);
+}
+
+/// As [`read_everything`], for an index of shards with two of them, of these names, beside it.
+pub fn read_index(bytes: &[u8], shards: [(&str, &[u8]); 2]) {
+    FOLDER.with(|folder| {
+        for (name, shard) in shards {
+            let path = folder.path().join(name);
+            if !path.is_file() {
+                std::fs::write(path, shard).expect("a write to memory");
+            }
+        }
+    });
+    read_file("model.safetensors.index.json", bytes);
+}
+
+fn read_file(name: &str, bytes: &[u8]) {
+    FOLDER.with(|folder| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("a write to memory");
+        let Ok(checkpoint) = Checkpoint::open(&path) else { return };
         for info in checkpoint.tensors() {
             let _ = checkpoint.read(&info.name);
         }
         let Ok(network) = checkpoint.to_transformers() else { return };
-        let _ = network.inferred_config();
+        let _ = (network.inferred_config(), network.config(), network.processor(), network.zoo_models());
         for info in network.tensors() {
             let _ = network.read(&info.name);
+            let _ = network.read_f32(&info.name);
         }
     });
-}
-
-fn rewrite(file: &mut File, bytes: &[u8]) -> std::io::Result<()> {
-    file.set_len(0)?;
-    file.rewind()?;
-    file.write_all(bytes)
 }
 
 /// A zip of stored members with correct checksums, so that a fuzzer gets past the archive to what is inside.
