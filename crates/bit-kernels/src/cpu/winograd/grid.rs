@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::transform::OUT;
+use super::transform::Scheme;
 use crate::cpu::shape::Geometry;
 
-/// A stretch of output rows or columns that tiles cover: `OUT` of them, or one less.
+/// A stretch of output rows or columns that tiles cover: the scheme's `OUT` of them, or one less.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Span {
     first: usize,
@@ -15,13 +15,14 @@ struct Span {
 }
 
 /// As few spans as cover `size`, and as many short ones among them as that allows: fourteen are 4 + 4 + 3 + 3.
-fn spans(size: usize) -> impl Iterator<Item = Span> + Clone {
-    let all = size.div_ceil(OUT);
-    let long = all - (all * OUT - size).min(all);
+fn spans<W: Scheme>(size: usize) -> impl Iterator<Item = Span> + Clone {
+    let all = size.div_ceil(W::OUT);
+    let short = if W::SHORT { all * W::OUT - size } else { 0 };
+    let long = all - short.min(all);
     (0..all).map(move |index| {
-        let first = index * OUT - index.saturating_sub(long);
+        let first = index * W::OUT - index.saturating_sub(long);
         let short = index >= long;
-        let count = (size - first).min(OUT - usize::from(short));
+        let count = (size - first).min(W::OUT - usize::from(short));
         Span { first, count, short }
     })
 }
@@ -34,7 +35,7 @@ pub(super) struct Place {
     pub(super) corner: [usize; 2],
     /// Its rows and columns inside the output.
     pub(super) extent: [usize; 2],
-    /// Whether it is one short of `OUT` rows, or columns.
+    /// Whether it is one short of the scheme's rows, or columns.
     pub(super) short: [bool; 2],
 }
 
@@ -53,11 +54,11 @@ pub(super) struct Grid<'a> {
 const KINDS: [[bool; 2]; 4] = [[true, false], [false, false], [false, true], [true, true]];
 
 impl<'a> Grid<'a> {
-    pub(super) fn new(geometry: &'a Geometry) -> Grid<'a> {
+    pub(super) fn new<W: Scheme>(geometry: &'a Geometry) -> Grid<'a> {
         let (mut places, mut ends) = (Vec::new(), [0; 4]);
         for (kind, end) in KINDS.into_iter().zip(&mut ends) {
-            let down = spans(geometry.output.height).filter(|span| span.short == kind[0]);
-            let across = spans(geometry.output.width).filter(|span| span.short == kind[1]);
+            let down = spans::<W>(geometry.output.height).filter(|span| span.short == kind[0]);
+            let across = spans::<W>(geometry.output.width).filter(|span| span.short == kind[1]);
             for image in 0..geometry.output.images {
                 let pairs = down.clone().flat_map(|y| across.clone().map(move |x| (y, x)));
                 places.extend(pairs.map(|(y, x)| Place {
@@ -115,28 +116,35 @@ pub(super) fn common(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::winograd::four_taps::FourTaps;
+    use crate::cpu::winograd::transform::EveryPixel;
+
+    fn check_spans<W: Scheme>(size: usize) {
+        let spans: Vec<Span> = spans::<W>(size).collect();
+        assert_eq!(spans.len(), size.div_ceil(W::OUT));
+        let mut next = 0;
+        for span in spans {
+            assert_eq!(span.first, next, "{size}");
+            assert!(
+                span.count > 0 && span.count <= W::OUT - usize::from(span.short),
+                "{size}"
+            );
+            next += span.count;
+        }
+        assert_eq!(next, size);
+    }
 
     #[test]
-    fn spans_cover_every_size_once_by_as_few_tiles_as_fours_alone() {
+    fn spans_cover_every_size_once_by_as_few_tiles_as_whole_ones_alone() {
         for size in 1..40 {
-            let spans: Vec<Span> = spans(size).collect();
-            assert_eq!(spans.len(), size.div_ceil(OUT));
-            let mut next = 0;
-            for span in spans {
-                assert_eq!(span.first, next, "{size}");
-                assert!(
-                    span.count > 0 && span.count <= OUT - usize::from(span.short),
-                    "{size}"
-                );
-                next += span.count;
-            }
-            assert_eq!(next, size);
+            check_spans::<EveryPixel>(size);
+            check_spans::<FourTaps>(size);
         }
     }
 
     #[test]
     fn fourteen_are_two_fours_and_two_threes() {
-        let counts: Vec<usize> = spans(14).map(|span| span.count).collect();
+        let counts: Vec<usize> = spans::<EveryPixel>(14).map(|span| span.count).collect();
         assert_eq!(counts, [4, 4, 3, 3]);
     }
 }

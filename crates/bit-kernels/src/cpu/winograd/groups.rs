@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::slice;
 
 use super::products::Products;
-use super::transform::Scheme;
+use super::transform::{FILTER_SIDE, Scheme};
 use super::{Pass, Plan};
 use crate::cpu::memory::Scratch;
 use crate::cpu::micro::BLOCK;
@@ -21,14 +21,14 @@ const NEAR_FILTERS: usize = 160 * 1024;
 const FAR_FILTERS: usize = 600 * 1024;
 const MANY_GROUPS: usize = 8;
 
-/// Whether so many floats of transformed filters are few enough.
-pub(super) fn applies(filters: usize, groups: usize) -> bool {
+/// Whether the filters of so many channels are few enough.
+pub(super) fn applies(inputs: usize, outputs: usize, groups: usize) -> bool {
     let most = if groups < MANY_GROUPS {
         NEAR_FILTERS
     } else {
         FAR_FILTERS
     };
-    filters <= most
+    FILTER_SIDE * FILTER_SIDE * inputs * outputs <= most
 }
 
 impl<W: Scheme> Pass<'_, W> {
@@ -39,7 +39,7 @@ impl<W: Scheme> Pass<'_, W> {
     pub(super) unsafe fn group_by_group(&self, partials: Option<&Partials>) {
         let panels = self.weights.count();
         let filter_stride = self.filter_stride();
-        let panel_len = Plan::<W>::FILTER_POINTS * filter_stride;
+        let panel_len = FILTER_SIDE * FILTER_SIDE * filter_stride;
         let mut filters = Scratch::take(panels * panel_len);
         let filters = Shared(filters.as_mut_ptr());
         // SAFETY: each panel's filters have their own place.
@@ -77,7 +77,7 @@ impl<W: Scheme> Pass<'_, W> {
                     inputs: inputs.as_ptr(),
                     input_stride: point_stride,
                     channel: 0,
-                    filters: filters.add(panel * Plan::<W>::FILTER_POINTS * filter_stride),
+                    filters: filters.add(panel * FILTER_SIDE * FILTER_SIDE * filter_stride),
                     filter_stride,
                     sums: sums.as_mut_ptr(),
                     upcoming: std::ptr::null(),

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::grid::{Grid, common};
-use super::transform::{MOST, OUT, Scheme};
+use super::transform::{MOST, Scheme};
 use crate::cpu::affine::Activations;
 use crate::cpu::micro::BLOCK;
 use crate::cpu::simd::{Kernel, Simd};
@@ -52,7 +52,7 @@ impl<W: Scheme> Kernel for Inputs<'_, W> {
                 // that the tile has, and prefetching may go anywhere.
                 unsafe {
                     for y in 0..W::SIDE {
-                        for x in W::SIDE - OUT * W::STRIDE..W::SIDE {
+                        for x in W::SIDE - W::OUT * W::STRIDE..W::SIDE {
                             S::prefetch(source.wrapping_add(ahead[y][x].unwrap_or(0) + channel));
                         }
                     }

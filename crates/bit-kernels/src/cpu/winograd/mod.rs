@@ -1,6 +1,6 @@
 //! 3x3 convolutions by Winograd's algorithms: for 16 outputs 36 products of matrices of tiles by channels do the work of
-//! 144 with stride 1, and 81 with stride 2; and 4x4 ones, where 49 do the work of 256. Tiles of three rows or columns make
-//! up what is left of an output of 14 or 7.
+//! 144 with stride 1, and 81 with stride 2; and 4x4 ones, where for 9 outputs 36 do the work of 144. Tiles of three rows or
+//! columns make up what is left of a 3x3 convolution's output of 14 or 7.
 //!
 //! Filters are transformed again in every forward: that costs less than reading a transform that is four times as
 //! large from memory, and the weights stay what the direct convolution uses as well.
@@ -26,7 +26,7 @@ use self::inputs::Inputs;
 use self::outputs::Outputs;
 use self::plan::Plan;
 use self::products::{Filters, Products};
-use self::transform::{EveryOtherPixel, EveryPixel, OUT, Scheme};
+use self::transform::{EveryOtherPixel, EveryPixel, FILTER_SIDE, Scheme};
 use super::affine::Activations;
 use super::memory::Scratch;
 use super::micro::BLOCK;
@@ -40,9 +40,9 @@ const FEW_TILES: usize = 8;
 
 /// Whether this convolution can be computed here, and better so.
 pub(super) fn applies(geometry: &Geometry, weights: &Packed) -> bool {
-    let tiles =
-        geometry.output.images * geometry.output.height.div_ceil(OUT) * geometry.output.width.div_ceil(OUT);
-    let window = geometry.window;
+    let (window, output) = (geometry.window, geometry.output);
+    let side = |size: usize| size.div_ceil(EveryOtherPixel::OUT);
+    let tiles = output.images * side(output.height) * side(output.width);
     let strided = window == window_of::<EveryOtherPixel>() && tiles >= FEW_TILES;
     // For folded images: sums over more channels would round more than a plain product's.
     let four_taps = window == window_of::<FourTaps>() && geometry.input.channels == BLOCK;
@@ -87,7 +87,7 @@ unsafe fn convolve_by<W: Scheme>(
     want_moments: bool,
 ) -> Option<Moments> {
     let output = geometry.output;
-    let grid = Grid::new(geometry);
+    let grid = Grid::new::<W>(geometry);
     let plan = Plan::<W>::new(&grid, weights);
     let ranges = plan.ranges();
     let mut partials = want_moments.then(|| Partials::new(output.images, ranges.len(), weights.channels));
@@ -232,7 +232,7 @@ impl<W: Scheme> Pass<'_, W> {
         let (tiles, channels) = (&self.ranges[range], self.input.shape.channels);
         let groups: Vec<Range<usize>> = plan.groups_of(tiles).collect();
         let filter_stride = self.filter_stride();
-        let mut filters = Scratch::take(Plan::<W>::FILTER_POINTS * filter_stride);
+        let mut filters = Scratch::take(FILTER_SIDE * FILTER_SIDE * filter_stride);
         let filters = filters.as_mut_ptr();
         let mut sums = Scratch::take(Plan::<W>::POINTS * tiles.len() * width);
         let sums = sums.as_mut_ptr();

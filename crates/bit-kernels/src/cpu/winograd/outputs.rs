@@ -82,12 +82,12 @@ impl<W: Scheme> Outputs<'_, W> {
                     column[y] = S::load(sums.add((y * W::SIDE + x) * self.count * width));
                 }
                 let column = outputs::<S, W>(column, short[0]);
-                for y in 0..OUT {
+                for y in 0..W::OUT {
                     rows[y][x] = column[y];
                 }
             }
             let mut values = [S::splat(0.0); OUT * OUT];
-            for (y, row) in rows.into_iter().enumerate() {
+            for (y, row) in rows.into_iter().enumerate().take(W::OUT) {
                 values[y * OUT..][..OUT].copy_from_slice(&outputs::<S, W>(row, short[1]));
             }
             values

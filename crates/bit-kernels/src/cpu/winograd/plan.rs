@@ -32,8 +32,6 @@ pub(super) struct Plan<'a, W> {
 impl<'a, W: Scheme> Plan<'a, W> {
     /// Products for one tile and pair of channels.
     pub(super) const POINTS: usize = W::SIDE * W::SIDE;
-    /// Points of a transformed filter.
-    pub(super) const FILTER_POINTS: usize = W::FILTER_SIDE * W::FILTER_SIDE;
 
     pub(super) fn new(grid: &'a Grid<'a>, weights: &Packed) -> Plan<'a, W> {
         let channels = weights.depth / grid.geometry.window.taps();
@@ -43,7 +41,7 @@ impl<'a, W: Scheme> Plan<'a, W> {
             .div_ceil(weights.count())
             .min(groups);
         let most = (SUMS_LIMIT / (Self::POINTS * rows * weights.isa.panel_width())).max(1);
-        let group_by_group = groups::applies(Self::FILTER_POINTS * channels * weights.channels, groups);
+        let group_by_group = groups::applies(channels, weights.channels, groups);
         let (groups_per_range, tiles_at_once) = if group_by_group {
             (1, usize::MAX)
         } else {

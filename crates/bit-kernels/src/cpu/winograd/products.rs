@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::grid::{Grid, common};
-use super::transform::{MOST_POINTS, MOST_TAPS, Scheme};
+use super::transform::{FILTER_SIDE, Scheme, TAPS};
 use crate::cpu::micro::{BLOCK, Tile};
 use crate::cpu::simd::{Kernel, Simd};
 
@@ -29,21 +29,21 @@ impl<W: Scheme> Kernel for Filters<W> {
         for at in (0..self.count * 2 * S::LANES).step_by(S::LANES) {
             // SAFETY: `at` stays inside the panel of `count` rows, for each tap and each point.
             unsafe {
-                let mut rows = [[S::splat(0.0); MOST_TAPS]; MOST_POINTS];
+                let mut rows = [[S::splat(0.0); TAPS]; FILTER_SIDE];
                 for x in 0..W::TAPS {
-                    let mut column = [S::splat(0.0); MOST_TAPS];
+                    let mut column = [S::splat(0.0); TAPS];
                     for y in 0..W::TAPS {
                         column[y] = S::load(self.from.add((y * W::TAPS + x) * self.tap_stride + at));
                     }
                     let column = W::filter::<S>(column);
-                    for y in 0..W::FILTER_SIDE {
+                    for y in 0..FILTER_SIDE {
                         rows[y][x] = column[y];
                     }
                 }
-                for y in 0..W::FILTER_SIDE {
+                for y in 0..FILTER_SIDE {
                     let row = W::filter::<S>(rows[y]);
-                    for x in 0..W::FILTER_SIDE {
-                        let point = y * W::FILTER_SIDE + x;
+                    for x in 0..FILTER_SIDE {
+                        let point = y * FILTER_SIDE + x;
                         S::store(self.to.add(point * self.point_stride + at), row[x]);
                     }
                 }
@@ -129,8 +129,8 @@ impl<W: Scheme> Products<'_, W> {
         let row = point * group.len() + part.start - group.start;
         let at = (group.start - self.groups[0].start) * W::SIDE * W::SIDE + row;
         let sums = self.sums.wrapping_add(at * width);
-        let last = W::FILTER_SIDE - 1;
-        let filter = (point / W::SIDE).min(last) * W::FILTER_SIDE + (point % W::SIDE).min(last);
+        let last = FILTER_SIDE - 1;
+        let filter = (point / W::SIDE).min(last) * FILTER_SIDE + (point % W::SIDE).min(last);
         Tile {
             depth: self.depth,
             rows: part.len(),

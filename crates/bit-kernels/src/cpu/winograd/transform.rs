@@ -1,25 +1,28 @@
-//! The one-dimensional transforms of Winograd's algorithms for four outputs (Lavin & Gray 2016). Applied to columns and then
-//! to rows they make the two-dimensional ones.
+//! The one-dimensional transforms of Winograd's algorithms (Lavin & Gray 2016). Applied to columns and then to rows they
+//! make the two-dimensional ones.
 //!
 //! A tile of three outputs does without one of the points, so that it shares the filters of the others; factors that differ
 //! are in the inputs' transforms.
 
 use crate::cpu::simd::Simd;
 
-/// Outputs a tile has on a side, unless it is short by one.
+/// The most outputs a tile has on a side in any scheme.
 pub(super) const OUT: usize = 4;
-/// The most taps a filter, and points a transformed filter, has on a side in any scheme.
-pub(super) const MOST_TAPS: usize = 4;
-pub(super) const MOST_POINTS: usize = 7;
+/// The most taps a filter has on a side.
+pub(super) const TAPS: usize = 4;
+/// Points a transformed filter has on a side.
+pub(super) const FILTER_SIDE: usize = 6;
 /// The most inputs, and products, any scheme has on a side.
 pub(super) const MOST: usize = 9;
 
-/// One way to get four outputs of a filter from fewer products than four a tap.
+/// One way to get a few neighbouring outputs of a filter from fewer products than one a tap and output.
 pub(super) trait Scheme: Copy + Send + Sync {
+    /// Outputs of a tile on a side, unless it is short by one.
+    const OUT: usize;
+    /// Whether tiles may be short.
+    const SHORT: bool;
     /// Taps of a filter on a side.
     const TAPS: usize;
-    /// Points a transformed filter has on a side.
-    const FILTER_SIDE: usize;
     /// Inputs, and products, of a tile on a side.
     const SIDE: usize;
     /// Steps from one output to the next.
@@ -28,15 +31,23 @@ pub(super) trait Scheme: Copy + Send + Sync {
     /// Transforms the first `SIDE` values.
     unsafe fn input<S: Simd>(values: [S::V; MOST]) -> [S::V; MOST];
     /// Transforms the first `SIDE - STRIDE` values of a short tile; the products that it lacks are nothing.
-    unsafe fn input_short<S: Simd>(values: [S::V; MOST]) -> [S::V; MOST];
+    unsafe fn input_short<S: Simd>(values: [S::V; MOST]) -> [S::V; MOST] {
+        // SAFETY: register arithmetic.
+        unsafe { Self::input::<S>(values) }
+    }
     /// Whether a short tile lacks this product.
-    fn lacks(product: usize) -> bool;
-    /// Transforms the first `TAPS` values to `FILTER_SIDE` points. Product `i` takes filter point `min(i, FILTER_SIDE - 1)`.
-    unsafe fn filter<S: Simd>(taps: [S::V; MOST_TAPS]) -> [S::V; MOST_POINTS];
+    fn lacks(_product: usize) -> bool {
+        false
+    }
+    /// Transforms the first `TAPS` values. Product `i` takes filter point `min(i, FILTER_SIDE - 1)`.
+    unsafe fn filter<S: Simd>(taps: [S::V; TAPS]) -> [S::V; FILTER_SIDE];
     /// Turns the first `SIDE` sums of products into outputs.
     unsafe fn output<S: Simd>(sums: [S::V; MOST]) -> [S::V; OUT];
     /// Turns the sums of products that a short tile has into outputs, the last of which is nothing.
-    unsafe fn output_short<S: Simd>(sums: [S::V; MOST]) -> [S::V; OUT];
+    unsafe fn output_short<S: Simd>(sums: [S::V; MOST]) -> [S::V; OUT] {
+        // SAFETY: register arithmetic.
+        unsafe { Self::output::<S>(sums) }
+    }
 }
 
 /// F(4, 3): six products on the points 0, ±1, ±2 and infinity.
@@ -44,8 +55,9 @@ pub(super) trait Scheme: Copy + Send + Sync {
 pub(super) struct EveryPixel;
 
 impl Scheme for EveryPixel {
+    const OUT: usize = 4;
+    const SHORT: bool = true;
     const TAPS: usize = 3;
-    const FILTER_SIDE: usize = 6;
     const SIDE: usize = 6;
     const STRIDE: usize = 1;
 
@@ -99,7 +111,7 @@ impl Scheme for EveryPixel {
     }
 
     #[inline(always)]
-    unsafe fn filter<S: Simd>([g0, g1, g2, _]: [S::V; MOST_TAPS]) -> [S::V; MOST_POINTS] {
+    unsafe fn filter<S: Simd>([g0, g1, g2, _]: [S::V; TAPS]) -> [S::V; FILTER_SIDE] {
         // SAFETY: register arithmetic.
         unsafe {
             let [quarter, sixth, twelfth] = [S::splat(1.0 / 4.0), S::splat(1.0 / 6.0), S::splat(1.0 / 12.0)];
@@ -113,7 +125,6 @@ impl Scheme for EveryPixel {
                 S::fma(g1, twelfth, twos),
                 S::fma(g1, minus_twelfth, twos),
                 g2,
-                S::splat(0.0),
             ]
         }
     }
@@ -154,8 +165,9 @@ impl Scheme for EveryPixel {
 pub(super) struct EveryOtherPixel;
 
 impl Scheme for EveryOtherPixel {
+    const OUT: usize = 4;
+    const SHORT: bool = true;
     const TAPS: usize = 3;
-    const FILTER_SIDE: usize = 6;
     const SIDE: usize = 9;
     const STRIDE: usize = 2;
 
@@ -204,7 +216,7 @@ impl Scheme for EveryOtherPixel {
     }
 
     #[inline(always)]
-    unsafe fn filter<S: Simd>([g0, g1, g2, _]: [S::V; MOST_TAPS]) -> [S::V; MOST_POINTS] {
+    unsafe fn filter<S: Simd>([g0, g1, g2, _]: [S::V; TAPS]) -> [S::V; FILTER_SIDE] {
         // SAFETY: register arithmetic.
         unsafe {
             let [half, sixth, third] = [S::splat(1.0 / 2.0), S::splat(1.0 / 6.0), S::splat(1.0 / 3.0)];
@@ -215,7 +227,6 @@ impl Scheme for EveryOtherPixel {
                 S::fma(g0, sixth, S::mul(g2, third)),
                 g2,
                 g1,
-                S::splat(0.0),
             ]
         }
     }
