@@ -144,11 +144,11 @@ pub enum ImageError {
     )]
     Ragged {
         /// The first image: its file, or its place in the batch.
-        first_image: String,
+        first_image: Box<str>,
         /// Shape of the first image.
         first: [usize; 3],
         /// The first one with another shape.
-        image: String,
+        image: Box<str>,
         /// Its place in the batch.
         index: usize,
         /// Its shape.

@@ -161,9 +161,9 @@ pub(crate) fn batch_shape(
         }
         if found[0] != first[0] || (padded.is_none() && found != first) {
             return Err(ImageError::Ragged {
-                first_image: name(0),
+                first_image: name(0).into(),
                 first,
-                image: name(index),
+                image: name(index).into(),
                 index,
                 found,
             });
