@@ -149,8 +149,6 @@ pub enum ImageError {
         first: [usize; 3],
         /// The first one with another shape.
         image: Box<str>,
-        /// Its place in the batch.
-        index: usize,
         /// Its shape.
         found: [usize; 3],
     },

@@ -164,7 +164,6 @@ pub(crate) fn batch_shape(
                 first_image: name(0).into(),
                 first,
                 image: name(index).into(),
-                index,
                 found,
             });
         }
