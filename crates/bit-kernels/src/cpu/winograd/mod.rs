@@ -8,6 +8,7 @@
 // Rows and columns of small matrices read best by their indices.
 #![allow(clippy::needless_range_loop)]
 
+mod choice;
 mod four_taps;
 mod grid;
 mod groups;
@@ -20,6 +21,8 @@ mod transform;
 use std::marker::PhantomData;
 use std::ops::Range;
 
+pub(super) use self::choice::applies;
+use self::choice::window_of;
 use self::four_taps::FourTaps;
 use self::grid::Grid;
 use self::inputs::Inputs;
@@ -32,28 +35,8 @@ use super::memory::Scratch;
 use super::micro::BLOCK;
 use super::moments::{Moments, Partials};
 use super::parallel::{Shared, for_each};
-use super::shape::{Geometry, Window};
+use super::shape::Geometry;
 use super::weights::Packed;
-
-/// Tiles below which every other pixel is not worth its transforms.
-const FEW_TILES: usize = 8;
-
-/// Whether this convolution can be computed here, and better so.
-pub(super) fn applies(geometry: &Geometry, weights: &Packed) -> bool {
-    let (window, output) = (geometry.window, geometry.output);
-    let side = |size: usize| size.div_ceil(EveryOtherPixel::OUT);
-    let tiles = output.images * side(output.height) * side(output.width);
-    let strided = window == window_of::<EveryOtherPixel>() && tiles >= FEW_TILES;
-    // For folded images: sums over more channels would round more than a plain product's.
-    let four_taps = window == window_of::<FourTaps>() && geometry.input.channels == BLOCK;
-    (window == window_of::<EveryPixel>() || strided || four_taps)
-        && geometry.input.channels.is_multiple_of(BLOCK)
-        && weights.channels.is_multiple_of(weights.isa.panel_width())
-}
-
-fn window_of<W: Scheme>() -> Window {
-    Window::square(W::TAPS, W::STRIDE)
-}
 
 /// Computes the convolution as `product::convolve` does.
 ///
