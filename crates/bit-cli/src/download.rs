@@ -8,17 +8,12 @@ use crate::progress;
 
 /// The Hub of the environment.
 pub fn hub() -> Hub {
-    let bar = match are_bars_unwanted(std::env::var("HF_HUB_DISABLE_PROGRESS_BARS").ok()) {
+    let hub = Hub::from_env();
+    let bar = match hub.hides_progress() {
         true => ProgressBar::hidden(),
         false => progress::file(),
     };
-    Hub::from_env().with_progress(move |event| show(&bar, event))
-}
-
-/// Whether Python's huggingface_hub would show none.
-fn are_bars_unwanted(variable: Option<String>) -> bool {
-    let value = variable.unwrap_or_default().to_ascii_uppercase();
-    ["1", "ON", "YES", "TRUE"].contains(&value.as_str())
+    hub.with_progress(move |event| show(&bar, event))
 }
 
 /// A bar prints nothing but to a terminal: what a person should know steps around it.
@@ -42,17 +37,4 @@ fn show(bar: &ProgressBar, event: HubEvent<'_>) {
 
 fn say(bar: &ProgressBar, text: &str) {
     bar.suspend(|| eprintln!("{}", printable(text)));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bars_are_unwanted_when_python_would_show_none() {
-        for (value, unwanted) in [("1", true), ("yes", true), ("0", false), ("", false)] {
-            assert_eq!(are_bars_unwanted(Some(value.to_owned())), unwanted, "{value}");
-        }
-        assert!(!are_bars_unwanted(None));
-    }
 }

@@ -18,6 +18,11 @@ pub fn left_out(out: &mut impl Write, count: usize) -> std::io::Result<()> {
     }
 }
 
+/// Reports a picture that could not be used.
+pub fn report_left_out(Skipped { image, reason }: &Skipped) {
+    report(&format!("{image}: left out: {reason}"));
+}
+
 /// Scores in one line.
 pub fn scores(loss: f64, top1: f64, top5: f64) -> String {
     format!(
@@ -70,11 +75,9 @@ impl Observer for Watching {
     }
 
     fn left_out(&mut self, picture: &Skipped) {
-        let Skipped { image, reason } = picture;
-        let tell = || report(&format!("{image}: left out: {reason}"));
         match &self.progress {
-            Some(progress) => progress.aside(tell),
-            None => tell(),
+            Some(progress) => progress.aside(|| report_left_out(picture)),
+            None => report_left_out(picture),
         }
     }
 

@@ -83,6 +83,12 @@ impl Hub {
         }
     }
 
+    /// Whether the environment asks for no progress bars (`HF_HUB_DISABLE_PROGRESS_BARS`, as in Python): for a listener
+    /// that draws some.
+    pub fn hides_progress(&self) -> bool {
+        self.settings.hides_progress
+    }
+
     /// Tells `listener` what happens. It is called on the thread that asks for the model.
     pub fn with_progress(self, listener: impl Fn(HubEvent<'_>) + Send + Sync + 'static) -> Self {
         Self {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use bit_config::ProblemType;
 use bit_model::BitForImageClassification;
 use bit_pretrained::{LoadOptions, Loaded};
-use bit_transfer::data::{DataSet, LabelTask, LoaderOptions, OpenOptions, Skipped, open};
+use bit_transfer::data::{DataSet, LabelTask, LoaderOptions, OpenOptions, open};
 use bit_transfer::metrics::{Average, Evaluation, Report};
 use bit_transfer::train::evaluate;
 use serde_json::Value;
@@ -18,8 +18,8 @@ use crate::interrupt;
 use crate::output::Sink;
 use crate::progress;
 use crate::source::{named, open_model};
-use crate::status::{Status, report};
-use crate::watching::left_out;
+use crate::status::Status;
+use crate::watching::{left_out, report_left_out};
 
 /// Measures a model on labelled images.
 pub fn run(args: &EvaluateArgs) -> Result<Status> {
@@ -55,9 +55,7 @@ pub fn run(args: &EvaluateArgs) -> Result<Status> {
     };
     let (evaluation, skipped) = evaluate(&model, &data, processor, options, &device, &mut go_on)?;
     bar.finish_and_clear();
-    for Skipped { image, reason } in &skipped {
-        report(&format!("{image}: left out: {reason}"));
-    }
+    skipped.iter().for_each(report_left_out);
     let measured = evaluation.report();
     let mut object = serde_json::to_value(&measured)?;
     object["left_out"] = skipped.len().into();

@@ -328,6 +328,16 @@ fn ctrl_c_finishes_the_step_and_saves_a_model_and_resume_goes_on() {
     assert!(result(&whole) == result(&stopped), "the results differ");
 }
 
+/// Arguments of a run whose weights are soon not numbers.
+const DIVERGING: [&str; 6] = [
+    "--steps",
+    "20",
+    "--weight-decay",
+    "1e30",
+    "--evaluate-every",
+    "20",
+];
+
 #[test]
 fn a_loss_that_is_not_finite_ends_the_run_with_a_clear_message() {
     let root = tempfile::tempdir().unwrap();
@@ -335,15 +345,7 @@ fn a_loss_that_is_not_finite_ends_the_run_with_a_clear_message() {
         path(&digit_folders(root.path())),
         path(&root.path().join("model")),
     );
-    let args = [
-        "--steps",
-        "20",
-        "--weight-decay",
-        "1e30",
-        "--evaluate-every",
-        "20",
-    ];
-    bit(&finetune(&data, &output, &args)).fails_with(&[
+    bit(&finetune(&data, &output, &DIVERGING)).fails_with(&[
         "training has diverged",
         "learning rate 0.01",
         "is NaN",
@@ -462,15 +464,7 @@ fn a_run_that_diverges_has_said_which_pictures_were_left_out() {
     for class in listing(&data) {
         std::fs::write(data.join(class).join("bad.png"), "no picture").unwrap();
     }
-    let args = [
-        "--steps",
-        "20",
-        "--weight-decay",
-        "1e30",
-        "--evaluate-every",
-        "20",
-    ];
-    let found = bit(&finetune(&path(&data), &output, &args));
+    let found = bit(&finetune(&path(&data), &output, &DIVERGING));
     assert_eq!(found.status, 1);
     let diverged = found.stderr.find("training has diverged");
     assert!(found.stderr.find("bad.png: left out") < diverged, "{found:?}");

@@ -198,9 +198,8 @@ impl PreparedConv {
         residual: *const f32,
         want_moments: bool,
     ) -> Option<Moments> {
-        let folded = self.folded.as_ref();
-        if let Some((folded, image)) =
-            folded.and_then(|folded| Some((folded, folded.geometry(geometry, input)?)))
+        if let Some(folded) = &self.folded
+            && let Some(image) = folded.geometry(geometry, input)
         {
             // SAFETY: the caller's promise.
             return unsafe { folded.convolve(geometry, &image, input, out, residual, want_moments) };

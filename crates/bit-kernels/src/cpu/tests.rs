@@ -302,7 +302,7 @@ fn the_stem_matches_plain_loops() {
         left: 1,
         right: 0,
     };
-    // Sides of whole tiles, of tiles short in nothing, rows, columns or both, smaller than the window, and one pixel.
+    // One pixel, sides smaller than the window, outputs of whole tiles and of tiles that are cut.
     let sizes: &[(usize, usize)] = if cfg!(miri) {
         &[(5, 6)]
     } else {

@@ -65,12 +65,10 @@ fn suffix(entry: &str) -> Option<String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::hub::settings::tests::variables;
 
-    fn proxies(variables: &[(&str, &str)]) -> Proxies {
-        Proxies::from_variables(|name| {
-            let row = variables.iter().find(|row| row.0 == name);
-            row.map(|row| row.1.into())
-        })
+    fn proxies(rows: &[(&str, &str)]) -> Proxies {
+        Proxies::from_variables(variables(rows))
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(super) struct Settings {
     pub google: String,
     /// Whether the network may not be asked.
     pub offline: bool,
+    /// Whether nobody wants to see how far a download is.
+    pub hides_progress: bool,
     /// Read when it is needed.
     token: Token,
     /// How servers are reached.
@@ -97,6 +99,7 @@ impl Settings {
                 Some(_) => "HF_HUB_OFFLINE",
                 None => "TRANSFORMERS_OFFLINE",
             }),
+            hides_progress: is_true("HF_HUB_DISABLE_PROGRESS_BARS"),
             token,
             #[cfg(feature = "hub")]
             way: Way {
@@ -193,14 +196,16 @@ impl fmt::Debug for Settings {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn settings(variables: &[(&str, &str)]) -> Settings {
-        Settings::from_variables(|name| {
-            let row = variables.iter().find(|row| row.0 == name);
-            row.map(|row| row.1.into())
-        })
+    /// Variables that a test sets.
+    pub(in crate::hub) fn variables<'a>(rows: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<OsString> + 'a {
+        |name| rows.iter().find(|row| row.0 == name).map(|row| row.1.into())
+    }
+
+    fn settings(rows: &[(&str, &str)]) -> Settings {
+        Settings::from_variables(variables(rows))
     }
 
     #[test]
@@ -263,6 +268,15 @@ mod tests {
         }
         let first = [("HF_HUB_OFFLINE", "0"), ("TRANSFORMERS_OFFLINE", "1")];
         assert!(!settings(&first).offline);
+    }
+
+    #[test]
+    fn progress_is_hidden_when_python_would_hide_it() {
+        for (value, hidden) in [("1", true), ("yes", true), ("0", false), ("", false)] {
+            let settings = settings(&[("HF_HUB_DISABLE_PROGRESS_BARS", value)]);
+            assert_eq!(settings.hides_progress, hidden, "{value}");
+        }
+        assert!(!settings(&[]).hides_progress);
     }
 
     #[cfg(feature = "hub")]

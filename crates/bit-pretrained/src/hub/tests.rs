@@ -36,15 +36,14 @@ impl Machine {
     fn hub(&self, fake: &Fake, variables: &[(&str, &str)]) -> Hub {
         let folder = |name: &str| self.folder.path().join(name).into_os_string();
         let heard = Arc::clone(&self.heard);
-        let hub = Hub::from_variables(|name| match variables.iter().find(|row| row.0 == name) {
-            Some(row) => Some(row.1.into()),
-            None => match name {
-                "HF_HOME" => Some(folder("home")),
-                "HF_ENDPOINT" => Some(fake.hub.address.clone().into()),
-                "BIT_BURN_GOOGLE_URL" => Some(fake.storage.address.clone().into()),
-                _ => None,
-            },
-        });
+        let given = settings::tests::variables(variables);
+        let usual = |name: &str| match name {
+            "HF_HOME" => Some(folder("home")),
+            "HF_ENDPOINT" => Some(fake.hub.address.clone().into()),
+            "BIT_BURN_GOOGLE_URL" => Some(fake.storage.address.clone().into()),
+            _ => None,
+        };
+        let hub = Hub::from_variables(|name| given(name).or_else(|| usual(name)));
         let hub = hub.with_progress(move |event| {
             let mut heard = heard.lock().unwrap();
             match event {
